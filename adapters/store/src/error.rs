@@ -1,0 +1,77 @@
+//! What goes wrong in a store, and whether the operation may have happened.
+
+use std::{error::Error, fmt, sync::Arc};
+
+/// Why an operation of a store failed.
+///
+/// It never carries a key, a value or an id; the source has the store's own words.
+#[derive(Clone, Debug)]
+pub struct StoreError {
+    fault: Fault,
+    may_have_happened: bool,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An operation that did not happen and will not.
+    pub fn failed(fault: Fault) -> Self {
+        Self { fault, may_have_happened: false, source: None }
+    }
+
+    /// An operation that happened, did not, or will happen later.
+    pub fn unknown(fault: Fault) -> Self {
+        Self { fault, may_have_happened: true, source: None }
+    }
+
+    /// Adds the store's own words. They must not name a key, a value or an id.
+    #[must_use = "this returns the changed error"]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// Returns whose fault it was.
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// Tells whether the operation may have happened, or may happen later.
+    pub fn may_have_happened(&self) -> bool {
+        self.may_have_happened
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.fault {
+            Fault::Full => "the store is full",
+            Fault::Internal => "the store answered what it must not",
+            Fault::Refused => "the store refused the operation",
+            Fault::TimedOut => "the store did not answer in time",
+            Fault::Unavailable => "the store cannot be reached",
+        })?;
+        f.write_str(if self.may_have_happened { "; the operation may have happened" } else { "" })
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+/// Whose fault it was.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// The store has no room.
+    Full,
+    /// The store or its client broke its own rules.
+    Internal,
+    /// The store is there and will not: rights, configuration, a wrong type under the key.
+    Refused,
+    /// The store did not answer within the deadline.
+    TimedOut,
+    /// The store cannot be reached.
+    Unavailable,
+}

@@ -1,0 +1,198 @@
+//! What a store must do: five operations, each a single atomic step.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use cloakroom_core::{StoreKey, Stored, Value, Version};
+use cloakroom_runtime::BoxFuture;
+
+use crate::error::StoreError;
+
+/// A place where sessions are kept.
+///
+/// Implementers write `async fn`. Values are opaque bytes. Every operation is one atomic step on one key; there is no
+/// unconditional write. After `ttl` a value is gone for every operation, whether it was swept or not. A [`Version`] never
+/// comes back for another state of the same key.
+///
+/// An error says whether the operation may have happened: [`StoreError::failed`] or [`StoreError::unknown`]. A store
+/// that is down is an error, never an absent session.
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Looks what is under the key, with its version and how long it has left to live.
+    fn load(&self, key: &StoreKey) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send;
+
+    /// Stores the value only if nothing is under the key.
+    fn create(
+        &self,
+        key: &StoreKey,
+        value: &Value,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Created, StoreError>> + Send;
+
+    /// Stores the value only if what is there has the version.
+    fn replace(
+        &self,
+        key: &StoreKey,
+        version: &Version,
+        value: &Value,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+
+    /// Lets what is there live for `ttl` from now, only if it has the version. `value` is what was read, for stores that
+    /// touch by rewriting.
+    fn touch(
+        &self,
+        key: &StoreKey,
+        version: &Version,
+        value: &Value,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+
+    /// Removes what is there only if it has the version.
+    fn remove(
+        &self,
+        key: &StoreKey,
+        version: &Version,
+    ) -> impl Future<Output = Result<Removed, StoreError>> + Send;
+}
+
+/// How a creation ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "stores choose among them all")]
+pub enum Created {
+    /// It is stored, in this version.
+    Done(Version),
+    /// Something is under the key already.
+    Exists,
+}
+
+/// How a replacement or a touch ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "stores choose among them all")]
+pub enum Written {
+    /// Nothing is under the key.
+    Absent,
+    /// What is there has another version; with what is there, where the store can bring it in the same step.
+    Conflict(Option<Stored>),
+    /// It is stored, in this version.
+    Done(Version),
+}
+
+/// How a removal ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "stores choose among them all")]
+pub enum Removed {
+    /// Nothing is under the key.
+    Absent,
+    /// What is there has another version; with what is there, where the store can bring it in the same step.
+    Conflict(Option<Stored>),
+    /// It is gone.
+    Done,
+}
+
+/// The object-safe mirror of [`Store`], which every store is.
+pub trait DynStore: fmt::Debug + Send + Sync + 'static {
+    /// [`Store::load`]
+    fn load<'a>(&'a self, key: &'a StoreKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>>;
+
+    /// [`Store::create`]
+    fn create<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        value: &'a Value,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Created, StoreError>>;
+
+    /// [`Store::replace`]
+    fn replace<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        version: &'a Version,
+        value: &'a Value,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Written, StoreError>>;
+
+    /// [`Store::touch`]
+    fn touch<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        version: &'a Version,
+        value: &'a Value,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Written, StoreError>>;
+
+    /// [`Store::remove`]
+    fn remove<'a>(&'a self, key: &'a StoreKey, version: &'a Version) -> BoxFuture<'a, Result<Removed, StoreError>>;
+}
+
+impl<S: Store> DynStore for S {
+    fn load<'a>(&'a self, key: &'a StoreKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        Box::pin(Store::load(self, key))
+    }
+
+    fn create<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        value: &'a Value,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Created, StoreError>> {
+        Box::pin(Store::create(self, key, value, ttl))
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        version: &'a Version,
+        value: &'a Value,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        Box::pin(Store::replace(self, key, version, value, ttl))
+    }
+
+    fn touch<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        version: &'a Version,
+        value: &'a Value,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        Box::pin(Store::touch(self, key, version, value, ttl))
+    }
+
+    fn remove<'a>(&'a self, key: &'a StoreKey, version: &'a Version) -> BoxFuture<'a, Result<Removed, StoreError>> {
+        Box::pin(Store::remove(self, key, version))
+    }
+}
+
+/// A shared store is a store, also one whose type is erased.
+impl<S: DynStore + ?Sized> Store for Arc<S> {
+    async fn load(&self, key: &StoreKey) -> Result<Option<Stored>, StoreError> {
+        (**self).load(key).await
+    }
+
+    async fn create(&self, key: &StoreKey, value: &Value, ttl: Duration) -> Result<Created, StoreError> {
+        (**self).create(key, value, ttl).await
+    }
+
+    async fn replace(
+        &self,
+        key: &StoreKey,
+        version: &Version,
+        value: &Value,
+        ttl: Duration,
+    ) -> Result<Written, StoreError> {
+        (**self).replace(key, version, value, ttl).await
+    }
+
+    async fn touch(
+        &self,
+        key: &StoreKey,
+        version: &Version,
+        value: &Value,
+        ttl: Duration,
+    ) -> Result<Written, StoreError> {
+        (**self).touch(key, version, value, ttl).await
+    }
+
+    async fn remove(&self, key: &StoreKey, version: &Version) -> Result<Removed, StoreError> {
+        (**self).remove(key, version).await
+    }
+}

@@ -1,0 +1,189 @@
+//! What a request does to the data, kept so that it can be done again over what others wrote meanwhile.
+
+use core::{error::Error, fmt};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value as Tree};
+
+use crate::{
+    data::Data,
+    json::Json,
+    limits::{MAX_DATA_KEY, MAX_EDITS},
+};
+
+/// A function from the JSON text of a value to that of its successor.
+pub(crate) type UpdateFn = Box<dyn FnMut(Option<&str>) -> Result<Json, ReplayError> + Send>;
+/// A function over all values.
+pub(crate) type WholeFn = Box<dyn FnMut(&mut Data) -> Result<(), ReplayError> + Send>;
+
+/// One edit, with all that is needed to do it again.
+pub(crate) enum Edit {
+    Clear,
+    Insert(String, Json),
+    Remove(String),
+    Update(String, UpdateFn),
+    Whole(WholeFn),
+}
+
+impl Edit {
+    fn key(&self) -> Option<&str> {
+        match self {
+            Self::Insert(key, _) | Self::Remove(key) | Self::Update(key, _) => Some(key),
+            Self::Clear | Self::Whole(_) => None,
+        }
+    }
+
+    fn apply(&mut self, data: &mut Data) -> Result<(), ReplayError> {
+        match self {
+            Self::Clear => data.clear(),
+            Self::Insert(key, value) => data.set(key, value.clone()),
+            Self::Remove(key) => data.remove(key),
+            Self::Update(key, f) => data.set(key, f(data.raw(key))?),
+            Self::Whole(f) => f(data)?,
+        }
+        Ok(())
+    }
+}
+
+/// The edits of one commit in order, without those that a later one overwrites.
+#[derive(Default)]
+pub(crate) struct Edits(Vec<Edit>);
+
+impl Edits {
+    /// Does the edit on the data and keeps it. On an error both are as before.
+    pub(crate) fn push(&mut self, mut edit: Edit, data: &mut Data) -> Result<(), EditError> {
+        if edit.key().is_some_and(|key| key.len() > MAX_DATA_KEY) {
+            return Err(EditError::KeyTooLong);
+        }
+        if self.0.len() >= MAX_EDITS && !self.is_overwritten_by(&edit) {
+            return Err(EditError::TooManyEdits);
+        }
+        edit.apply(data)?;
+        match &edit {
+            Edit::Clear => self.0.clear(),
+            Edit::Insert(key, _) | Edit::Remove(key) => {
+                // Earlier edits of the key have no effect any more, back to one that looks at all keys.
+                let from = self.0.iter().rposition(|kept| kept.key().is_none()).map_or(0, |barrier| barrier + 1);
+                let mut index = 0;
+                self.0.retain(|kept| {
+                    index += 1;
+                    index <= from || kept.key() != Some(key)
+                });
+            }
+            Edit::Update(..) | Edit::Whole(_) => {}
+        }
+        self.0.push(edit);
+        Ok(())
+    }
+
+    /// Does all edits again over other data.
+    pub(crate) fn replay(&mut self, data: &mut Data) -> Result<(), ReplayError> {
+        self.0.iter_mut().try_for_each(|edit| edit.apply(data))
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn is_overwritten_by(&self, edit: &Edit) -> bool {
+        match edit {
+            Edit::Clear => true,
+            Edit::Insert(key, _) | Edit::Remove(key) => {
+                self.0.iter().rev().take_while(|kept| kept.key().is_some()).any(|kept| kept.key() == Some(key))
+            }
+            Edit::Update(..) | Edit::Whole(_) => false,
+        }
+    }
+}
+
+impl fmt::Debug for Edits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Edits({})", self.0.len())
+    }
+}
+
+/// Reads the whole data as one value of the user's; a field that is not there is that of the default value.
+pub(crate) fn whole_from<T: Serialize + DeserializeOwned + Default>(data: &Data) -> Result<T, ReplayError> {
+    let mut fields = fields_of(&T::default())?;
+    for (key, raw) in data.iter() {
+        fields.insert(key.to_owned(), Json::read(raw)?);
+    }
+    serde_json::from_value(Tree::Object(fields)).map_err(|_| ReplayError::WrongType)
+}
+
+/// What must be edited to get from one state of a user's value to another: one top-level field is one key, so that
+/// requests that change different fields both keep their changes. `None` removes.
+pub(crate) fn difference<T: Serialize>(before: &T, after: &T) -> Result<Vec<(String, Option<Json>)>, ReplayError> {
+    let (before, after) = (fields_of(before)?, fields_of(after)?);
+    let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| Ok((key.clone(), None)));
+    let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value));
+    changed.map(|(key, value)| Ok((key.clone(), Some(Json::of(value)?)))).chain(gone).collect()
+}
+
+/// The top-level fields of a user's value.
+fn fields_of<T: Serialize>(value: &T) -> Result<Map<String, Tree>, ReplayError> {
+    match serde_json::to_value(value) {
+        Ok(Tree::Object(fields)) => Ok(fields),
+        _ => Err(ReplayError::NotJson),
+    }
+}
+
+/// Why an edit could not be done, on the data as loaded or on what others wrote meanwhile.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReplayError {
+    /// The value does not serialize to JSON, or a typed whole not to an object.
+    NotJson,
+    /// The function of a `try_update` refused.
+    Refused,
+    /// The value in the session is not of the type that was asked for.
+    WrongType,
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotJson => "the value is no JSON, or a typed whole no object",
+            Self::Refused => "the update was refused by its function",
+            Self::WrongType => "the value in the session is of another type",
+        })
+    }
+}
+
+impl Error for ReplayError {}
+
+/// Why an access to the session's data failed. The data is as before.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EditError {
+    /// The key has more than [`MAX_DATA_KEY`] bytes.
+    KeyTooLong,
+    /// The lifetime is longer than the engine's longest, or later than the session's absolute deadline.
+    Lifetime,
+    /// The edit itself failed.
+    Replay(ReplayError),
+    /// The request made more than [`MAX_EDITS`] edits.
+    TooManyEdits,
+    /// The stored record does not decode.
+    Undecodable,
+}
+
+impl From<ReplayError> for EditError {
+    fn from(error: ReplayError) -> Self {
+        Self::Replay(error)
+    }
+}
+
+impl fmt::Display for EditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeyTooLong => write!(f, "a key of the session's data has more than {MAX_DATA_KEY} bytes"),
+            Self::Lifetime => f.write_str("the lifetime is longer than allowed; a session's can only be shortened"),
+            Self::Replay(error) => error.fmt(f),
+            Self::TooManyEdits => write!(f, "one request made more than {MAX_EDITS} edits"),
+            Self::Undecodable => f.write_str("the stored record does not decode"),
+        }
+    }
+}
+
+impl Error for EditError {}

@@ -1,0 +1,346 @@
+//! The engine: policy and keys, checked once, shared by all requests.
+
+use core::{error::Error, fmt, time::Duration};
+use std::sync::Arc;
+
+use crate::{
+    codec::{Codec, JsonCodec},
+    cookie::{CookieError, CookiePolicy, SameSite},
+    id::InvalidStoreKey,
+    key_scheme::{HashedKeys, KeyScheme},
+    keyring::{KeyId, Keyring},
+    lifetime::Lifetime,
+    limits::{
+        DEFAULT_CLOCK_SKEW, DEFAULT_GRACE, DEFAULT_MAX_RECORD, DEFAULT_MAX_REQUEST, DEFAULT_SUPERSEDED,
+        DEFAULT_TOUCH_PART, MAX_COOKIE_AGE, MAX_ENGINE_NAME,
+    },
+    request::RequestInfo,
+    session::Session,
+    token::{Refusal, SignedTokens, TokenScheme},
+};
+
+/// Immutable policy and keys. Cheap to clone; clones share.
+///
+/// ```
+/// use cloakroom_core::{Engine, Keyring, RequestInfo, Step, UnixTime};
+/// # struct NoEntropy;
+/// # impl cloakroom_core::Entropy for NoEntropy {
+/// #     fn fill(&mut self, _: &mut [u8]) -> Result<(), cloakroom_core::EntropyError> { unreachable!() }
+/// # }
+/// # let mut entropy = NoEntropy;
+///
+/// let ring: Keyring = "1:primary:b2xkLfqXkm3PJVTVE_Ec7PZUR8w8ugMvAfqTKmlWcBw".parse()?;
+/// let engine = Engine::builder(ring).build()?;
+///
+/// // A request that never touches its session: no operation, no cookie.
+/// let session = engine.open([&b"theme=dark"[..]], &RequestInfo::new());
+/// let Step::Done(done) = session.commit(UnixTime::from_millis(0), &mut entropy) else { unreachable!() };
+/// assert_eq!(done.headers().count(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Engine {
+    policy: Arc<Policy>,
+}
+
+impl Engine {
+    /// Starts to build an engine with the defaults of every setting.
+    pub fn builder(keyring: Keyring) -> EngineBuilder {
+        EngineBuilder {
+            keyring,
+            name: EngineBuilder::NAME.to_owned(),
+            cookie: CookiePolicy::default(),
+            lifetime: Lifetime::default(),
+            longest: None,
+            renew_after: None,
+            touch_part: DEFAULT_TOUCH_PART,
+            grace: DEFAULT_GRACE,
+            max_request: DEFAULT_MAX_REQUEST,
+            skew: DEFAULT_CLOCK_SKEW,
+            superseded: DEFAULT_SUPERSEDED,
+            max_record: DEFAULT_MAX_RECORD,
+            schema: 0,
+            key_prefix: HashedKeys::PREFIX.to_owned(),
+            tokens: None,
+            keys: None,
+            codec: Box::new(JsonCodec),
+        }
+    }
+
+    /// Finds our cookie in the request's `Cookie` lines.
+    ///
+    /// Never fails: a bad cookie is an absent session, with a reason to count. Tags are checked on the first
+    /// [`Session::access`], so that a request that never touches its session pays for the scan alone.
+    pub fn open<'h>(&self, cookie_headers: impl IntoIterator<Item = &'h [u8]>, request: &RequestInfo<'_>) -> Session {
+        Session::open(Arc::clone(&self.policy), cookie_headers, request)
+    }
+
+    /// Tells which key of the ring signed a token, where the token scheme has several.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] says why it is no ticket of this engine.
+    pub fn inspect(&self, token: &[u8]) -> Result<Option<KeyId>, Refusal> {
+        self.policy.tokens.verify(token).map(|verified| verified.key)
+    }
+
+    /// Returns how the cookie is named and which attributes it has.
+    pub fn cookie(&self) -> &CookiePolicy {
+        &self.policy.cookie
+    }
+}
+
+/// The settings of an engine as they are used.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub(crate) cookie: CookiePolicy,
+    /// The line that removes the cookie.
+    pub(crate) removal: String,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) longest: Lifetime,
+    pub(crate) renew_after: Option<Duration>,
+    pub(crate) touch_part: u32,
+    pub(crate) grace: Duration,
+    pub(crate) max_request: Duration,
+    pub(crate) skew: Duration,
+    pub(crate) superseded: Duration,
+    pub(crate) max_record: usize,
+    pub(crate) schema: u32,
+    pub(crate) tokens: Box<dyn TokenScheme>,
+    pub(crate) keys: Box<dyn KeyScheme>,
+    pub(crate) codec: Box<dyn Codec>,
+}
+
+impl Policy {
+    /// Browsers keep our cookie from such a request: a new one would overwrite the visitor's.
+    pub(crate) fn withholds_cookie(&self, request: &RequestInfo<'_>) -> bool {
+        match self.cookie.same_site_setting() {
+            SameSite::Lax => request.is_cross_site() && !request.is_safe(),
+            SameSite::None => false,
+            SameSite::Strict => request.is_cross_site(),
+        }
+    }
+}
+
+/// Builds an [`Engine`]; every setting has a safe default.
+#[must_use = "call `build`"]
+#[derive(Debug)]
+pub struct EngineBuilder {
+    keyring: Keyring,
+    name: String,
+    cookie: CookiePolicy,
+    lifetime: Lifetime,
+    longest: Option<Lifetime>,
+    renew_after: Option<Duration>,
+    touch_part: u32,
+    grace: Duration,
+    max_request: Duration,
+    skew: Duration,
+    superseded: Duration,
+    max_record: usize,
+    schema: u32,
+    key_prefix: String,
+    tokens: Option<Box<dyn TokenScheme>>,
+    keys: Option<Box<dyn KeyScheme>>,
+    codec: Box<dyn Codec>,
+}
+
+impl EngineBuilder {
+    /// The default name of an engine.
+    pub const NAME: &'static str = "main";
+
+    /// Names the engine: 1 to 64 bytes. The name is part of token keys and store keys, so that several engines with one
+    /// ring and one store never meet. Changing it gives up all sessions.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets the cookie's name and attributes; by default `__Host-id; Secure; HttpOnly; SameSite=Lax; Path=/`.
+    pub fn cookie(mut self, cookie: CookiePolicy) -> Self {
+        self.cookie = cookie;
+        self
+    }
+
+    /// Sets the lifetime of new sessions; by default 30 minutes idle and 8 hours absolute.
+    pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// Sets the longest lifetime that a session may be given ("remember me"); by default that of new sessions. No
+    /// session outlives it, whatever its record says.
+    pub fn longest(mut self, longest: Lifetime) -> Self {
+        self.longest = Some(longest);
+        self
+    }
+
+    /// Renews ids of this age on navigations; off by default.
+    pub fn renew_after(mut self, age: Duration) -> Self {
+        self.renew_after = Some(age);
+        self
+    }
+
+    /// Makes a touch due when it adds more than one part in this many of the idle time; by default 5.
+    pub fn touch_part(mut self, part: u32) -> Self {
+        self.touch_part = part;
+        self
+    }
+
+    /// Sets how long an old ticket works after its successor was first presented; by default 60 s.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Sets how long a request may take from its load to its commit; by default 10 minutes. Pointers and tombstones
+    /// outlive it.
+    pub fn max_request(mut self, max_request: Duration) -> Self {
+        self.max_request = max_request;
+        self
+    }
+
+    /// Sets how far the clocks of two nodes may differ; by default 60 s.
+    pub fn clock_skew(mut self, skew: Duration) -> Self {
+        self.skew = skew;
+        self
+    }
+
+    /// Sets how long after a login or an elevation the writes of the old ticket's requests are lost, and make no session
+    /// whose cookie would overwrite the new one; by default 10 s.
+    pub fn superseded(mut self, superseded: Duration) -> Self {
+        self.superseded = superseded;
+        self
+    }
+
+    /// Sets the most bytes of a stored record; by default 1 MiB.
+    pub fn max_record(mut self, bytes: usize) -> Self {
+        self.max_record = bytes;
+        self
+    }
+
+    /// Sets the application's schema number, which is written into every record; by default 0.
+    pub fn schema(mut self, number: u32) -> Self {
+        self.schema = number;
+        self
+    }
+
+    /// Sets the prefix of store keys; by default `cloakroom:`.
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.key_prefix = prefix.into();
+        self
+    }
+
+    /// Replaces the token scheme, [`SignedTokens`] by default.
+    pub fn token_scheme(mut self, scheme: impl TokenScheme + 'static) -> Self {
+        self.tokens = Some(Box::new(scheme));
+        self
+    }
+
+    /// Replaces the key scheme, [`HashedKeys`] by default.
+    pub fn key_scheme(mut self, scheme: impl KeyScheme + 'static) -> Self {
+        self.keys = Some(Box::new(scheme));
+        self
+    }
+
+    /// Replaces the codec, [`JsonCodec`] by default.
+    pub fn codec(mut self, codec: impl Codec + 'static) -> Self {
+        self.codec = Box::new(codec);
+        self
+    }
+
+    /// Checks the settings and prepares the keys.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the setting that does not fit.
+    pub fn build(self) -> Result<Engine, ConfigError> {
+        let longest = self.longest.unwrap_or(self.lifetime);
+        if self.name.is_empty() || self.name.len() > MAX_ENGINE_NAME {
+            return Err(ConfigError::Name);
+        }
+        if self.lifetime.idle().as_millis() == 0 {
+            return Err(ConfigError::ZeroLifetime);
+        }
+        if self.lifetime.idle() > longest.idle() || self.lifetime.absolute() > longest.absolute() {
+            return Err(ConfigError::LongerThanLongest);
+        }
+        if (self.lifetime.is_persistent() || longest.is_persistent()) && longest.absolute() > MAX_COOKIE_AGE {
+            return Err(ConfigError::Cookie(CookieError::MaxAge));
+        }
+        if self.touch_part == 0 {
+            return Err(ConfigError::TouchPart);
+        }
+        self.cookie.check()?;
+        let tokens = self
+            .tokens
+            .unwrap_or_else(|| Box::new(SignedTokens::new(&self.keyring, &self.name, self.cookie.name().as_str())));
+        let keys = match self.keys {
+            Some(keys) => keys,
+            None => Box::new(HashedKeys::new(&self.name, &self.key_prefix)?),
+        };
+        let policy = Policy {
+            removal: self.cookie.removal()?,
+            cookie: self.cookie,
+            lifetime: self.lifetime,
+            longest,
+            renew_after: self.renew_after,
+            touch_part: self.touch_part,
+            grace: self.grace,
+            max_request: self.max_request,
+            skew: self.skew,
+            superseded: self.superseded,
+            max_record: self.max_record,
+            schema: self.schema,
+            tokens,
+            keys,
+            codec: self.codec,
+        };
+        Ok(Engine { policy: Arc::new(policy) })
+    }
+}
+
+/// Why the settings make no engine.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ConfigError {
+    /// The cookie would be dropped by browsers.
+    Cookie(CookieError),
+    /// The prefix makes no store key.
+    KeyPrefix(InvalidStoreKey),
+    /// The lifetime of new sessions is longer than the longest.
+    LongerThanLongest,
+    /// The engine's name is empty or longer than 64 bytes.
+    Name,
+    /// One part in zero is no part.
+    TouchPart,
+    /// A lifetime is shorter than a millisecond.
+    ZeroLifetime,
+}
+
+impl From<CookieError> for ConfigError {
+    fn from(error: CookieError) -> Self {
+        Self::Cookie(error)
+    }
+}
+
+impl From<InvalidStoreKey> for ConfigError {
+    fn from(error: InvalidStoreKey) -> Self {
+        Self::KeyPrefix(error)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cookie(error) => error.fmt(f),
+            Self::KeyPrefix(error) => write!(f, "the key prefix does not fit: {error}"),
+            Self::LongerThanLongest => f.write_str("the lifetime of new sessions is longer than the longest lifetime"),
+            Self::Name => write!(f, "an engine's name has 1 to {MAX_ENGINE_NAME} bytes"),
+            Self::TouchPart => f.write_str("a touch cannot be due at one part in zero of the idle time"),
+            Self::ZeroLifetime => f.write_str("a lifetime is at least one millisecond"),
+        }
+    }
+}
+
+impl Error for ConfigError {}

@@ -1,0 +1,189 @@
+//! Session id, store key and listing handle: three types that never convert by accident.
+
+use core::{cmp::Ordering, error::Error, fmt, hash, str};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+use crate::limits::{MAX_SESSION_ID, MAX_STORE_KEY};
+
+/// The secret that a ticket stands for: 128 random bits in the native scheme.
+///
+/// It is never stored, listed or printed; stores see the [`StoreKey`] made from it, people the [`Handle`].
+#[derive(Clone)]
+pub struct SessionId {
+    bytes: [u8; MAX_SESSION_ID],
+    len: u8,
+}
+
+impl SessionId {
+    /// Bytes of a native id: 128 bits (ASVS 5.0, 7.2.3).
+    pub const NATIVE_LEN: usize = 16;
+
+    /// Takes an id of 1 to [`MAX_SESSION_ID`] bytes; for implementers of [`TokenScheme`](crate::TokenScheme).
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let len = u8::try_from(bytes.len()).ok().filter(|&len| len > 0 && usize::from(len) <= MAX_SESSION_ID)?;
+        let mut id = Self { bytes: [0; MAX_SESSION_ID], len };
+        id.bytes[..bytes.len()].copy_from_slice(bytes);
+        Some(id)
+    }
+
+    /// Returns the secret bytes; for implementers of [`TokenScheme`](crate::TokenScheme) and
+    /// [`KeyScheme`](crate::KeyScheme).
+    pub fn dangerous_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl Drop for SessionId {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+impl Eq for SessionId {}
+
+impl PartialEq for SessionId {
+    fn eq(&self, other: &Self) -> bool {
+        self.dangerous_bytes().ct_eq(other.dangerous_bytes()).into()
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(..)")
+    }
+}
+
+/// The key under which a store holds a session: a digest of the id, with a prefix.
+///
+/// 1 to [`MAX_STORE_KEY`] visible ASCII characters, so that it is legal in every store. A stolen store opens no
+/// session: the id cannot be computed from it. `Debug` does not print it.
+#[derive(Clone)]
+pub struct StoreKey {
+    bytes: [u8; MAX_STORE_KEY],
+    len: u8,
+}
+
+impl StoreKey {
+    /// Takes a key of one's own, for direct access to a store.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidStoreKey`] unless it has 1 to [`MAX_STORE_KEY`] characters, all of them visible ASCII.
+    pub fn new(key: &str) -> Result<Self, InvalidStoreKey> {
+        let len = u8::try_from(key.len()).ok().filter(|&len| len > 0 && usize::from(len) <= MAX_STORE_KEY);
+        match len {
+            Some(len) if key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                let mut bytes = [0; MAX_STORE_KEY];
+                bytes[..key.len()].copy_from_slice(key.as_bytes());
+                Ok(Self { bytes, len })
+            }
+            _ => Err(InvalidStoreKey),
+        }
+    }
+
+    /// Joins two parts that are known to be visible ASCII and short enough.
+    pub(crate) fn from_parts(prefix: &[u8], rest: &[u8]) -> Self {
+        let mut bytes = [0; MAX_STORE_KEY];
+        bytes[..prefix.len()].copy_from_slice(prefix);
+        bytes[prefix.len()..prefix.len() + rest.len()].copy_from_slice(rest);
+        // At most MAX_STORE_KEY, or the slices above would have panicked.
+        Self { bytes, len: (prefix.len() + rest.len()) as u8 }
+    }
+
+    /// Returns the key as text.
+    pub fn as_str(&self) -> &str {
+        // Only visible ASCII is ever stored in `bytes`, so this cannot be the empty fallback.
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// Returns the key as bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// Derives the handle under which people see this session.
+    pub fn handle(&self) -> Handle {
+        let digest = Sha256::new_with_prefix(b"cloakroom listing handle v1\0").chain_update(self.as_bytes()).finalize();
+        let mut text = [0; Handle::LEN];
+        // 16 bytes are 22 characters, so the slice always fits.
+        let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(&digest[..16], &mut text);
+        Handle(text)
+    }
+}
+
+impl Eq for StoreKey {}
+
+impl PartialEq for StoreKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Ord for StoreKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl PartialOrd for StoreKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl hash::Hash for StoreKey {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl fmt::Debug for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreKey(..)")
+    }
+}
+
+/// A text that is no store key: empty, too long, or with other than visible ASCII characters.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InvalidStoreKey;
+
+impl fmt::Display for InvalidStoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a store key has 1 to {MAX_STORE_KEY} visible ASCII characters")
+    }
+}
+
+impl Error for InvalidStoreKey {}
+
+/// What people see of a session in a list of their devices: 22 characters, derived from the store key.
+///
+/// It opens nothing and finds nothing in a store; it only names an entry of a list.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Handle([u8; Self::LEN]);
+
+impl Handle {
+    /// Characters of a handle.
+    pub const LEN: usize = 22;
+
+    /// Returns the handle as text.
+    pub fn as_str(&self) -> &str {
+        // Base64url is ASCII.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handle").field(&self.as_str()).finish()
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,305 @@
+//! The session's data and what a request may do with it.
+
+use core::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    data::Data,
+    edits::{Edit, EditError, Edits, ReplayError, UpdateFn, difference, whole_from},
+    engine::Policy,
+    id::Handle,
+    json::Json,
+    lifetime::Lifetime,
+    protocol::Opened,
+    record::Record,
+    time::UnixTime,
+};
+
+/// The session's data, for reading and changing. Nothing here does I/O.
+///
+/// Changes are kept as edits, not only as their result: when another request changed the session meanwhile, the commit
+/// does them again over what is there then. See [`limits`](crate::limits) for the bounds.
+pub struct Loaded {
+    policy: Arc<Policy>,
+    pub(crate) opened: Opened,
+    /// What this request sees: the loaded data with the edits done.
+    pub(crate) data: Data,
+    pub(crate) edits: Edits,
+    pub(crate) destroy: bool,
+    pub(crate) rotate: bool,
+    pub(crate) lifetime: Option<Lifetime>,
+}
+
+impl Loaded {
+    pub(crate) fn new(policy: Arc<Policy>, mut opened: Opened) -> Self {
+        let data = match &mut opened {
+            Opened::Live(admitted) => core::mem::take(&mut admitted.live.record.data),
+            _ => Data::new(),
+        };
+        Self { policy, opened, data, edits: Edits::default(), destroy: false, rotate: false, lifetime: None }
+    }
+
+    /// Sets a value. One that serializes to the text that is there already is no change.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`] when the value is no JSON, the key too long, or the record unreadable.
+    pub fn insert<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), EditError> {
+        self.edit(Edit::Insert(key.to_owned(), Json::of(value)?))
+    }
+
+    /// Removes a value. Returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`] when the key is too long or the record unreadable.
+    pub fn remove(&mut self, key: &str) -> Result<bool, EditError> {
+        let was_there = self.data.raw(key).is_some();
+        self.edit(Edit::Remove(key.to_owned()))?;
+        Ok(was_there)
+    }
+
+    /// Removes all values; the session stays.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`] when the record is unreadable.
+    pub fn clear(&mut self) -> Result<(), EditError> {
+        self.edit(Edit::Clear)
+    }
+
+    /// Sets a value to what `f` makes of the one there, and keeps `f`: when another request changed the session
+    /// meanwhile, the commit calls it again with that request's value, so that concurrent increments all count.
+    ///
+    /// Returns what `f` made for this request's view; the stored value may differ. A panic in `f` while the commit
+    /// replays it drops the request: nothing more is written.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`]; also [`ReplayError::WrongType`] when the value there is no `T`. If that happens only on replay,
+    /// the commit fails.
+    pub fn update<T, F>(&mut self, key: &str, mut f: F) -> Result<T, EditError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnMut(Option<T>) -> T + Send + 'static,
+    {
+        self.try_update(key, move |value| Ok::<T, EditError>(f(value)))
+    }
+
+    /// Like [`Loaded::update`] with a function that may refuse. When it refuses on replay, the commit fails with
+    /// [`ReplayError::Refused`] and nothing of it is written.
+    ///
+    /// # Errors
+    ///
+    /// What `f` refused with, or an [`EditError`] made into that.
+    pub fn try_update<T, E, F>(&mut self, key: &str, mut f: F) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        E: From<EditError>,
+        F: FnMut(Option<T>) -> Result<T, E> + Send + 'static,
+    {
+        self.check_readable()?;
+        let before = self.data.raw(key).map(Json::read).transpose().map_err(EditError::from)?;
+        let after = f(before)?;
+        let text = Json::of(&after).map_err(EditError::from)?;
+        let mut first = Some(text);
+        self.update_text(
+            key,
+            Box::new(move |text: Option<&str>| match first.take() {
+                Some(text) => Ok(text),
+                None => Json::of(&f(text.map(Json::read).transpose()?).map_err(|_| ReplayError::Refused)?),
+            }),
+        )?;
+        Ok(after)
+    }
+
+    /// Like [`Loaded::update`] on the JSON text of the value, for adapters that must see every result of a replay: the
+    /// last one that `f` made is the one that a successful commit stored.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`], also what `f` returns.
+    pub fn update_text(&mut self, key: &str, f: UpdateFn) -> Result<(), EditError> {
+        self.edit(Edit::Update(key.to_owned(), f))
+    }
+
+    /// Returns a value.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Replay`] when the value is no `T`, [`EditError::Undecodable`] when the record is unreadable.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, EditError> {
+        self.check_readable()?;
+        Ok(self.data.raw(key).map(Json::read).transpose()?)
+    }
+
+    /// Returns all values as JSON, ordered by key.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Undecodable`] when the record is unreadable.
+    pub fn data(&self) -> Result<&Data, EditError> {
+        self.check_readable()?;
+        Ok(&self.data)
+    }
+
+    /// Returns all values as one value of the application's: each top-level field is one key. A field that is not there
+    /// has the value that it has in `T::default()`.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Replay`] when the values are no `T`, [`EditError::Undecodable`] when the record is unreadable.
+    pub fn whole<T: Serialize + DeserializeOwned + Default>(&self) -> Result<T, EditError> {
+        self.check_readable()?;
+        Ok(whole_from(&self.data)?)
+    }
+
+    /// Sets the fields of `whole` that differ from what is there. Requests that change different fields both keep their
+    /// changes; keys that are no fields of `T` stay.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`], also when what is there is no `T`. Fields before the one that failed are set.
+    pub fn set_whole<T: Serialize + DeserializeOwned + Default>(&mut self, whole: &T) -> Result<(), EditError> {
+        for (key, value) in difference(&self.whole::<T>()?, whole)? {
+            self.edit(match value {
+                Some(value) => Edit::Insert(key, value),
+                None => Edit::Remove(key),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Changes the fields that `f` changes, and keeps `f` for replay as [`Loaded::update`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`], also when what is there is no `T`.
+    pub fn update_whole<T, F>(&mut self, mut f: F) -> Result<(), EditError>
+    where
+        T: Serialize + DeserializeOwned + Default,
+        F: FnMut(&mut T) + Send + 'static,
+    {
+        self.edit(Edit::Whole(Box::new(move |data| {
+            let before = whole_from::<T>(data)?;
+            let mut after = whole_from::<T>(data)?;
+            f(&mut after);
+            for (key, value) in difference(&before, &after)? {
+                match value {
+                    Some(value) => data.set(&key, value),
+                    None => data.remove(&key),
+                }
+            }
+            Ok(())
+        })))
+    }
+
+    /// Gives the session a new id when it is committed. The old ticket works until the new one was first presented and
+    /// for the grace after that. A session that is not stored yet gets a new id anyway.
+    pub fn rotate(&mut self) {
+        self.rotate = true;
+    }
+
+    /// Ends the session when it is committed. Edits before it are dropped; later ones make a new session.
+    pub fn destroy(&mut self) {
+        self.destroy = true;
+        self.rotate = false;
+        self.lifetime = None;
+        self.edits.clear();
+        self.data = Data::new();
+    }
+
+    /// Sets the lifetime of a session that is not stored yet, or shortens that of one that is: its absolute deadline
+    /// never grows. Whether the cookie is persistent shows with the next ticket; call [`Loaded::rotate`] to send one.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Lifetime`] when it is zero, longer than the engine's longest, or would move the deadline of a stored
+    /// session further away.
+    pub fn set_lifetime(&mut self, lifetime: Lifetime) -> Result<(), EditError> {
+        self.check_readable()?;
+        let longest = self.policy.longest;
+        let grows = self
+            .record()
+            .is_some_and(|record| record.created.saturating_add(lifetime.absolute()) > longest.deadline(record));
+        let fits = lifetime.absolute() <= longest.absolute() && lifetime.idle() <= longest.idle();
+        if grows || !fits || lifetime.idle().is_zero() {
+            return Err(EditError::Lifetime);
+        }
+        self.lifetime = Some(lifetime);
+        Ok(())
+    }
+
+    /// Tells whether nothing is stored for this session: no ticket opened one, or it was destroyed.
+    pub fn is_new(&self) -> bool {
+        self.record().is_none()
+    }
+
+    /// Returns when the session was made; `None` while it is new.
+    pub fn created(&self) -> Option<UnixTime> {
+        self.record().map(|record| record.created)
+    }
+
+    /// Returns the absolute deadline; `None` while the session is new.
+    pub fn deadline(&self) -> Option<UnixTime> {
+        self.record().map(|record| self.policy.longest.deadline(record))
+    }
+
+    /// Returns the application's schema number of what was loaded; `None` while the session is new.
+    pub fn schema(&self) -> Option<u32> {
+        self.record().map(|record| record.schema)
+    }
+
+    /// Returns the handle under which people see the session; `None` while it is new.
+    pub fn handle(&self) -> Option<Handle> {
+        match &self.opened {
+            Opened::Live(admitted) if !self.destroy => Some(admitted.live.key.handle()),
+            _ => None,
+        }
+    }
+
+    /// Tells whether the commit has something to write for the data or the lifetime.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.data.is_changed() || (self.lifetime.is_some() && !self.is_new())
+    }
+
+    pub(crate) fn drop_edits(&mut self) {
+        self.edits.clear();
+        self.data.revert();
+        self.lifetime = None;
+        self.rotate = false;
+    }
+
+    fn edit(&mut self, edit: Edit) -> Result<(), EditError> {
+        self.check_readable()?;
+        self.edits.push(edit, &mut self.data)
+    }
+
+    fn check_readable(&self) -> Result<(), EditError> {
+        match self.opened {
+            Opened::Undecodable { .. } if !self.destroy => Err(EditError::Undecodable),
+            _ => Ok(()),
+        }
+    }
+
+    fn record(&self) -> Option<&Record> {
+        match &self.opened {
+            Opened::Live(admitted) if !self.destroy => Some(&admitted.live.record),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("is_new", &self.is_new())
+            .field("data", &self.data)
+            .field("edits", &self.edits)
+            .field("destroy", &self.destroy)
+            .field("rotate", &self.rotate)
+            .finish_non_exhaustive()
+    }
+}

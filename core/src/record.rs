@@ -1,0 +1,186 @@
+//! What is stored under a key: a record, a pointer to its successor, or a tombstone.
+
+use core::{fmt, time::Duration};
+
+use crate::{data::Data, id::StoreKey, json::Json, lifetime::Lifetime, limits::NONCES_KEPT, time::UnixTime};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+
+/// Anything that the protocol stores under a key.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "these three are the protocol; a codec must know them all")]
+pub enum Entry {
+    /// The session ended: nothing opens under this key any more.
+    Ended(Ended),
+    /// The session has a new id.
+    Moved(Moved),
+    /// A live session.
+    Record(Box<Record>),
+}
+
+/// A live session: its data and what the engine must know of it.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// When the session was made; a renewal keeps it.
+    pub created: UnixTime,
+    /// The absolute deadline: the session is over then, however much it was used.
+    pub deadline: UnixTime,
+    /// The idle length: the session is over when nobody used it for that long.
+    pub idle: Duration,
+    /// Its cookie outlives the browser session.
+    pub persistent: bool,
+    /// When this id was minted.
+    pub issued: UnixTime,
+    /// How many commits changed the session.
+    pub commits: u64,
+    /// The nonces of the last commits, newest last.
+    pub nonces: Nonces,
+    /// The key that points here and may still be open.
+    pub predecessor: Option<StoreKey>,
+    /// The application's schema number.
+    pub schema: u32,
+    /// The application's data.
+    pub data: Data,
+    /// Envelope fields that this version does not know; they are written back as they are.
+    pub unknown: Unknown,
+}
+
+impl Record {
+    /// Makes an empty record that starts to live at `now`.
+    pub fn new(now: UnixTime, lifetime: Lifetime) -> Self {
+        Self {
+            created: now,
+            deadline: now.saturating_add(lifetime.absolute()),
+            idle: lifetime.idle(),
+            persistent: lifetime.is_persistent(),
+            issued: now,
+            commits: 0,
+            nonces: Nonces::default(),
+            predecessor: None,
+            schema: 0,
+            data: Data::new(),
+            unknown: Unknown::default(),
+        }
+    }
+}
+
+/// A pointer: the session's new key. It holds no data.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "codecs of others build it")]
+pub struct Moved {
+    /// Where the session went.
+    pub to: StoreKey,
+    /// When the pointer stops opening the session; open until the successor's ticket was first presented.
+    pub closes_at: Option<UnixTime>,
+    /// Envelope fields that this version does not know.
+    pub unknown: Unknown,
+}
+
+/// A tombstone: the session ended. It holds no data.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "codecs of others build it")]
+pub struct Ended {
+    /// The commit that ended it.
+    pub by: Nonce,
+    /// What ended it.
+    pub cause: EndCause,
+    /// When.
+    pub at: UnixTime,
+    /// The session of the same authority that an elevation made in its place; only an end follows it.
+    pub next: Option<StoreKey>,
+}
+
+/// What ended a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "codecs of others must write them all")]
+pub enum EndCause {
+    /// It was destroyed.
+    Destroy,
+    /// It was given up for one of more authority.
+    Elevation,
+    /// It was given up by a login.
+    Login,
+}
+
+/// The mark of one commit: 64 random bits. It is no secret.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Nonce([u8; Self::LEN]);
+
+impl Nonce {
+    /// Bytes of a nonce.
+    pub const LEN: usize = 8;
+    /// Characters of a nonce as text.
+    pub(crate) const CHARS: usize = 11;
+
+    /// Makes a nonce of random bytes.
+    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the bytes.
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    /// Reads the text that [`fmt::Display`] writes.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut bytes = [0; Self::LEN];
+        let len = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+        (len == Self::LEN).then_some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; Self::CHARS];
+        // 8 bytes are 11 characters of ASCII, so neither step fails.
+        let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(self.0, &mut text);
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// The nonces of the last [`NONCES_KEPT`] commits, oldest first.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Nonces {
+    kept: [Nonce; NONCES_KEPT],
+    len: u8,
+}
+
+impl Nonces {
+    /// Adds the newest, dropping the oldest when there are too many.
+    pub fn push(&mut self, nonce: Nonce) {
+        if usize::from(self.len) == NONCES_KEPT {
+            self.kept.rotate_left(1);
+            self.kept[NONCES_KEPT - 1] = nonce;
+        } else {
+            self.kept[usize::from(self.len)] = nonce;
+            self.len += 1;
+        }
+    }
+
+    /// Returns them, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = Nonce> + '_ {
+        self.kept[..usize::from(self.len)].iter().copied()
+    }
+
+    /// Tells whether a commit is among them.
+    pub fn contains(&self, nonce: Nonce) -> bool {
+        self.iter().any(|kept| kept == nonce)
+    }
+}
+
+/// Envelope fields that this version does not know, in the order they were read.
+#[derive(Clone, Debug, Default)]
+pub struct Unknown(Vec<(String, Json)>);
+
+impl Unknown {
+    /// Adds a field.
+    pub fn push(&mut self, name: String, value: Json) {
+        self.0.push((name, value));
+    }
+
+    /// Returns the fields' names and JSON texts.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}

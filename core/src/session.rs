@@ -1,0 +1,341 @@
+//! A request's session before its commit: found lazily, loaded once.
+
+use core::fmt;
+use std::sync::Arc;
+
+use crate::{
+    cookie::{Scan, scan},
+    engine::Policy,
+    entropy::Entropy,
+    event::{Event, Events},
+    id::StoreKey,
+    limits::{MAX_TAGS_CHECKED, MAX_TICKETS},
+    loaded::Loaded,
+    protocol::{Admission, Arrival, Opened, start},
+    request::RequestInfo,
+    step::{After, CookieLine, Done, Step},
+    time::UnixTime,
+    token::Refusal,
+    value::Stored,
+};
+
+/// A request's session: nothing is checked or loaded until somebody asks.
+///
+/// [`Engine::open`](crate::Engine::open) makes it, [`Session::access`] leads to the data, [`Session::commit`] to the end
+/// of the request. A session that nobody accessed commits without any operation, cookie or allocation.
+pub struct Session {
+    shell: Shell,
+    state: State,
+}
+
+/// What stays with a request's session through all its states.
+pub(crate) struct Shell {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) accessed: bool,
+    pub(crate) events: Events,
+    /// The cookie that an earlier save of the request owes the client.
+    pub(crate) owed: Option<CookieLine>,
+    /// A cross-site request came without our cookie, which was withheld: it must not make a session of its own.
+    pub(crate) may_create: bool,
+    /// A new ticket sent with this request's response reaches the page.
+    pub(crate) may_renew: bool,
+}
+
+#[allow(clippy::large_enum_variant, reason = "an untouched request must not allocate")]
+pub(crate) enum State {
+    Admitting(Admission),
+    Ready(Loaded),
+    Unopened(Candidates),
+}
+
+impl Session {
+    pub(crate) fn open<'h>(
+        policy: Arc<Policy>,
+        cookie_headers: impl IntoIterator<Item = &'h [u8]>,
+        request: &RequestInfo<'_>,
+    ) -> Self {
+        let candidates = Candidates::find(&policy, cookie_headers);
+        let withheld = candidates.is_empty() && policy.withholds_cookie(request);
+        let shell = Shell {
+            policy,
+            accessed: false,
+            events: Events::default(),
+            owed: None,
+            may_create: !withheld,
+            may_renew: request.may_renew(),
+        };
+        Self { shell, state: State::Unopened(candidates) }
+    }
+
+    pub(crate) fn from_parts(shell: Shell, state: State) -> Self {
+        Self { shell, state }
+    }
+
+    /// Asks for the data: either it is there, or something must be loaded first.
+    ///
+    /// The first call checks the tags of the request's tokens. A loop serves both answers:
+    ///
+    /// ```
+    /// # use cloakroom_core::{Access, LoadError, Loaded, Session, StoreKey, Stored, UnixTime};
+    /// # fn load(_: &StoreKey) -> Option<Stored> { None }
+    /// fn data(session: &mut Session, now: UnixTime) -> Result<&mut Loaded, LoadError> {
+    ///     let mut access = session.access();
+    ///     loop {
+    ///         match access {
+    ///             Access::Ready(loaded) => return Ok(loaded),
+    ///             Access::Load(load) => {
+    ///                 let found = load_from_store(load.key());
+    ///                 access = load.supply(found, now)?;
+    ///             }
+    ///         }
+    ///     }
+    /// }
+    /// # fn load_from_store(key: &StoreKey) -> Option<Stored> { load(key) }
+    /// ```
+    pub fn access(&mut self) -> Access<'_> {
+        self.shell.accessed = true;
+        if let State::Unopened(candidates) = &self.state {
+            self.state = match Admission::start(&self.shell.policy, candidates, &mut self.shell.events) {
+                Ok(admission) => State::Admitting(admission),
+                Err(opened) => State::Ready(Loaded::new(Arc::clone(&self.shell.policy), opened)),
+            };
+        }
+        match self.state {
+            State::Ready(ref mut loaded) => Access::Ready(loaded),
+            State::Admitting(_) | State::Unopened(_) => Access::Load(Load { session: self }),
+        }
+    }
+
+    /// Tells whether somebody asked for the data.
+    pub fn is_accessed(&self) -> bool {
+        self.shell.accessed
+    }
+
+    /// Drops the edits, a rotation and a lifetime that were asked for, but never an end: for a request that failed.
+    pub fn drop_edits(&mut self) {
+        if let State::Ready(loaded) = &mut self.state {
+            loaded.drop_edits();
+        }
+    }
+
+    /// Ends the request: decides what must be written, and which cookie is owed.
+    ///
+    /// `entropy` is drawn from only when an id or a nonce is made.
+    pub fn commit(self, now: UnixTime, entropy: &mut impl Entropy) -> Step {
+        match self.state {
+            State::Ready(loaded) => start(self.shell, loaded, now, entropy),
+            state => Step::Done(Done::new(self.shell, Ok(()), None, After::State(state))),
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Admitting(_) => "admitting",
+            State::Ready(_) => "ready",
+            State::Unopened(_) => "unopened",
+        };
+        f.debug_struct("Session").field("state", &state).field("events", &self.shell.events).finish_non_exhaustive()
+    }
+}
+
+/// What [`Session::access`] found.
+#[must_use = "match on it: a load must be supplied, or the session stays unloaded"]
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a driver must handle both")]
+pub enum Access<'s> {
+    /// Something must be loaded; call [`Load::supply`] with it.
+    Load(Load<'s>),
+    /// The data is there.
+    Ready(&'s mut Loaded),
+}
+
+/// A load that the session asks for. Dropping it leaves the session as it was; a later access asks again.
+#[must_use = "load what is under `key` and call `supply`"]
+pub struct Load<'s> {
+    session: &'s mut Session,
+}
+
+impl<'s> Load<'s> {
+    /// Returns the key to load.
+    pub fn key(&self) -> &StoreKey {
+        match &self.session.state {
+            State::Admitting(admission) => admission.key(),
+            // A load is made in the state above, and borrows the session for as long as it lives.
+            State::Ready(_) | State::Unopened(_) => unreachable!("a load without an admission"),
+        }
+    }
+
+    /// Hands over what was found; `now` is the time at which the load was sent.
+    ///
+    /// The answer may be another load: a pointer is followed, or another ticket of the request looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Undecodable`] when a record does not decode. The next [`Session::access`] is then
+    /// [`Access::Ready`], but of the data only [`Loaded::destroy`] works.
+    pub fn supply(self, found: Option<Stored>, now: UnixTime) -> Result<Access<'s>, LoadError> {
+        let Shell { policy, events, .. } = &mut self.session.shell;
+        let State::Admitting(admission) = &mut self.session.state else { return Ok(self.session.access()) };
+        let opened = match admission.arrive(policy, found, now, events) {
+            Arrival::Another => return Ok(Access::Load(self)),
+            Arrival::Opened(opened) => opened,
+        };
+        let undecodable = matches!(opened, Opened::Undecodable { .. });
+        self.session.state = State::Ready(Loaded::new(Arc::clone(policy), opened));
+        if undecodable { Err(LoadError::Undecodable) } else { Ok(self.session.access()) }
+    }
+}
+
+impl fmt::Debug for Load<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Load").finish_non_exhaustive()
+    }
+}
+
+/// Why a load led nowhere.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LoadError {
+    /// The stored record does not decode; that is no absent session.
+    Undecodable,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Undecodable => f.write_str("the stored record does not decode"),
+        }
+    }
+}
+
+impl core::error::Error for LoadError {}
+
+/// The values of our name in a request, as they came: inline, so that noticing them allocates nothing.
+pub(crate) struct Candidates {
+    tokens: [RawToken; MAX_TAGS_CHECKED],
+    len: usize,
+    malformed: bool,
+    capped: bool,
+}
+
+impl Candidates {
+    fn find<'h>(policy: &Policy, cookie_headers: impl IntoIterator<Item = &'h [u8]>) -> Self {
+        let mut found =
+            Self { tokens: [const { RawToken::EMPTY }; MAX_TAGS_CHECKED], len: 0, malformed: false, capped: false };
+        let end = scan(cookie_headers, policy.cookie.name().as_str().as_bytes(), |value| found.add(policy, value));
+        found.capped |= end == Scan::Capped;
+        found
+    }
+
+    fn add(&mut self, policy: &Policy, value: &[u8]) {
+        if !policy.tokens.is_well_formed(value) {
+            self.malformed = true;
+        } else if self.tokens[..self.len].iter().all(|known| known.as_bytes() != value) {
+            match self.tokens.get_mut(self.len) {
+                Some(slot) => {
+                    *slot = RawToken::new(value);
+                    self.len += 1;
+                }
+                None => self.capped = true,
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len == 0 && !self.malformed && !self.capped
+    }
+
+    /// Checks the tags. Returns the keys of the distinct tickets, and whether there is more than was read.
+    pub(crate) fn verify(&self, policy: &Policy, events: &mut Events) -> (Vec4<Ticket>, bool) {
+        if self.malformed {
+            events.push(Event::MalformedToken);
+        }
+        let mut tickets: Vec4<Ticket> = Vec4::default();
+        let mut capped = self.capped;
+        for token in &self.tokens[..self.len] {
+            match policy.tokens.verify(token.as_bytes()) {
+                Ok(verified) => {
+                    let ticket = Ticket { key: policy.keys.store_key(&verified.id), outdated: verified.outdated };
+                    // Keys are as distinct as ids. One id under two keys of the ring counts by the newer.
+                    if let Some(known) = tickets.iter_mut().find(|known| known.key == ticket.key) {
+                        known.outdated &= ticket.outdated;
+                    } else {
+                        capped |= tickets.push(ticket).is_err();
+                    }
+                }
+                Err(Refusal::Forged) => events.push(Event::ForgedToken),
+                Err(Refusal::Malformed) => events.push(Event::MalformedToken),
+                Err(Refusal::UnknownKey(id)) => events.push(Event::UnknownKey(id)),
+            }
+        }
+        if capped {
+            events.push(Event::HeaderCapped);
+        }
+        (tickets, capped)
+    }
+}
+
+/// A ticket that we minted.
+#[derive(Clone)]
+pub(crate) struct Ticket {
+    pub(crate) key: StoreKey,
+    pub(crate) outdated: bool,
+}
+
+/// At most [`MAX_TICKETS`] things, without an allocation.
+pub(crate) struct Vec4<T>([Option<T>; MAX_TICKETS]);
+
+impl<T> Vec4<T> {
+    pub(crate) fn push(&mut self, item: T) -> Result<(), T> {
+        match self.0.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => {
+                *slot = Some(item);
+                Ok(())
+            }
+            None => Err(item),
+        }
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&T> {
+        self.0.get(index)?.as_ref()
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().flatten()
+    }
+}
+
+impl<T> Default for Vec4<T> {
+    fn default() -> Self {
+        Self([const { None }; MAX_TICKETS])
+    }
+}
+
+/// A cookie value as it came, inline up to the length of a native token and a little more.
+enum RawToken {
+    Inline { bytes: [u8; Self::INLINE], len: u8 },
+    Long(Box<[u8]>),
+}
+
+impl RawToken {
+    const INLINE: usize = 54;
+    const EMPTY: Self = Self::Inline { bytes: [0; Self::INLINE], len: 0 };
+
+    fn new(value: &[u8]) -> Self {
+        if value.len() > Self::INLINE {
+            return Self::Long(value.into());
+        }
+        let mut bytes = [0; Self::INLINE];
+        bytes[..value.len()].copy_from_slice(value);
+        Self::Inline { bytes, len: value.len() as u8 }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Inline { bytes, len } => &bytes[..usize::from(*len)],
+            Self::Long(bytes) => bytes,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Cookie value and session id: the first of the three policies of the wire.
+
+use core::{error::Error, fmt};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::{
+    entropy::{Entropy, EntropyError},
+    id::SessionId,
+    keyring::{Key, KeyId, Keyring, derive},
+};
+
+/// How a session id becomes a cookie value and back.
+///
+/// The native scheme is [`SignedTokens`]. An implementation of one's own reads another framework's cookies.
+pub trait TokenScheme: fmt::Debug + Send + Sync {
+    /// Tells by its shape alone whether a cookie value may be a token. It is called for every cookie of our name, so
+    /// it must be cheap and must not allocate.
+    fn is_well_formed(&self, value: &[u8]) -> bool;
+
+    /// Checks that we minted the value. It is called once somebody asks for the session.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] says why we did not.
+    fn verify(&self, value: &[u8]) -> Result<Verified, Refusal>;
+
+    /// Appends the cookie value of an id: only characters that a cookie value may have (RFC 6265bis, section 4.1.1).
+    fn mint(&self, id: &SessionId, out: &mut String);
+
+    /// Draws a new id.
+    ///
+    /// # Errors
+    ///
+    /// [`EntropyError`] when the source of randomness fails.
+    fn new_id(&self, entropy: &mut dyn Entropy) -> Result<SessionId, EntropyError> {
+        let mut bytes = [0; SessionId::NATIVE_LEN];
+        entropy.fill(&mut bytes)?;
+        SessionId::from_bytes(&bytes).ok_or(EntropyError)
+    }
+}
+
+/// A token that we minted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "schemes of others build it")]
+pub struct Verified {
+    /// What it stands for.
+    pub id: SessionId,
+    /// The key that signed it, where there are several.
+    pub key: Option<KeyId>,
+    /// It was signed with a key that is on its way out: a renewal is due.
+    pub outdated: bool,
+}
+
+/// Why a cookie value is not a ticket of ours.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// The tag does not match: forged, damaged, or made for another cookie or engine.
+    Forged,
+    /// It does not have the shape of a token.
+    Malformed,
+    /// The ring has no key of this id: retired, or never ours.
+    UnknownKey(KeyId),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forged => {
+                f.write_str("the tag does not match: forged, damaged, or made for another cookie or engine")
+            }
+            Self::Malformed => f.write_str("not the shape of a token: 44 characters of base64url"),
+            Self::UnknownKey(id) => write!(f, "the ring has no key with the id {id}"),
+        }
+    }
+}
+
+impl Error for Refusal {}
+
+/// The native scheme: base64url without padding of key id (1 byte), id (16) and the first 16 bytes of HMAC-SHA-256 over
+/// both; 44 characters, and one text per token.
+///
+/// The MAC keys are derived from the ring's for this engine and this cookie name, so that a token of one cookie is worth
+/// nothing in another. The key id picks the key; no other is tried. Tags are compared in constant time.
+pub struct SignedTokens {
+    primary: (KeyId, Hmac<Sha256>),
+    accepted: Vec<(KeyId, Hmac<Sha256>)>,
+}
+
+impl SignedTokens {
+    /// Characters of a token.
+    pub const LEN: usize = 44;
+    const ID: core::ops::Range<usize> = 1..17;
+    const RAW_LEN: usize = 33;
+    const TAG_LEN: usize = 16;
+
+    /// Prepares the keys of a ring for an engine and a cookie.
+    pub fn new(ring: &Keyring, engine: &str, cookie: &str) -> Self {
+        let prepare = |key: &Key| {
+            let block = derive::<64>(key, &[b"cloakroom token v1", engine.as_bytes(), cookie.as_bytes()]);
+            (key.id(), Hmac::new((&*block).into()))
+        };
+        Self { primary: prepare(ring.primary()), accepted: ring.accepted().map(prepare).collect() }
+    }
+
+    fn mac(&self, id: KeyId) -> Option<&Hmac<Sha256>> {
+        let mut macs = core::iter::once(&self.primary).chain(&self.accepted);
+        macs.find(|(known, _)| *known == id).map(|(_, mac)| mac)
+    }
+}
+
+impl TokenScheme for SignedTokens {
+    fn is_well_formed(&self, value: &[u8]) -> bool {
+        value.len() == Self::LEN && value.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    }
+
+    fn verify(&self, value: &[u8]) -> Result<Verified, Refusal> {
+        let mut raw = [0; Self::RAW_LEN];
+        if value.len() != Self::LEN || BASE64_URL_SAFE_NO_PAD.decode_slice(value, &mut raw) != Ok(Self::RAW_LEN) {
+            return Err(Refusal::Malformed);
+        }
+        let (signed, tag) = raw.split_at(Self::ID.end);
+        let key = KeyId::new(raw[0]);
+        let mac = self.mac(key).ok_or(Refusal::UnknownKey(key))?;
+        mac.clone().chain_update(signed).verify_truncated_left(tag).map_err(|_| Refusal::Forged)?;
+        let id = SessionId::from_bytes(&raw[Self::ID]).ok_or(Refusal::Malformed)?;
+        Ok(Verified { id, key: Some(key), outdated: key != self.primary.0 })
+    }
+
+    fn mint(&self, id: &SessionId, out: &mut String) {
+        let (key, mac) = &self.primary;
+        let mut raw = Vec::with_capacity(Self::RAW_LEN);
+        raw.push(key.get());
+        raw.extend_from_slice(id.dangerous_bytes());
+        let tag = mac.clone().chain_update(&raw).finalize().into_bytes();
+        raw.extend_from_slice(&tag[..Self::TAG_LEN]);
+        BASE64_URL_SAFE_NO_PAD.encode_string(&raw, out);
+    }
+}
+
+impl fmt::Debug for SignedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let accepted: Vec<_> = self.accepted.iter().map(|(id, _)| id).collect();
+        f.debug_struct("SignedTokens").field("primary", &self.primary.0).field("accepted", &accepted).finish()
+    }
+}
