@@ -223,7 +223,7 @@ impl Fields<'_> {
                 "destroy" => EndCause::Destroy,
                 "elevation" => EndCause::Elevation,
                 "login" => EndCause::Login,
-                _ => Err(DecodeError::UnsupportedMarker),
+                _ => return Err(DecodeError::UnsupportedMarker),
             },
             at: self.time("at")?,
             next: self.find_key("next")?,

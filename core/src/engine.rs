@@ -44,6 +44,12 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Makes an engine with the defaults of every setting.
+    pub fn new(keyring: Keyring) -> Self {
+        #[allow(clippy::expect_used, reason = "the defaults fit together, whatever the keys: a test builds them")]
+        Self::builder(keyring).build().expect("the defaults fit together")
+    }
+
     /// Starts to build an engine with the defaults of every setting.
     pub fn builder(keyring: Keyring) -> EngineBuilder {
         EngineBuilder {

@@ -1,23 +1,4 @@
-//! The protocol: every transition of a session, from the first access to the end of the commit.
-//!
-//! # Admission
-//!
-//! Each ticket of the request is looked up, and pointers are followed while they are open:
-//!
-//! ```text
-//!                 ┌────────────────── Moved, open ───────────────┐
-//!                 ▼                                              │
-//! ticket ──► Load(key) ──┬─ Record in time ──► live              │
-//!                        ├─ Record expired, Absent, Ended ──► nothing opens
-//!                        ├─ Ended by a login or an elevation just now ──► superseded
-//!                        ├─ Moved ───────────────────────────────┤
-//!                        │                                       └─ closed, or one too many ──► stale
-//!                        └─ does not decode ──► undecodable
-//! ```
-//!
-//! Exactly one live session opens; several are ambiguous.
-//!
-//! # Commit
+//! The protocol of a commit: every transition, from what the request asked for to the verdict.
 //!
 //! Every arrow is one operation; `Conflict` brings or loads what is there, `Unknown` loads it.
 //!
@@ -52,346 +33,20 @@
 use std::sync::Arc;
 
 use crate::{
-    codec::DecodeError,
+    admission::{Admission, Admitted, Opened, is_superseded},
     commit::{Draft, EndTarget, Fresh, Job, Live, Sight},
     data::Data,
-    engine::Policy,
-    entropy::{Entropy, EntropyError},
-    event::{Event, Events},
-    id::{SessionId, StoreKey},
+    event::Event,
+    id::StoreKey,
     limits::{MAX_HOPS, MAX_OPERATIONS, NONCES_KEPT},
     loaded::Loaded,
     op::{Op, Outcome},
-    record::{EndCause, Ended, Nonce, Record},
-    session::{Candidates, Shell, State as SessionState, Ticket, Vec4},
+    record::Ended,
+    session::{Shell, State as SessionState},
     step::{After, CommitError, CookieLine, Done, End, Io, Step},
     time::UnixTime,
     value::{Stored, Version},
 };
-
-/// What the tickets of a request opened, in the order in which one outweighs another.
-pub(crate) enum Opened {
-    Absent,
-    /// Nothing opens, but an end has something to strike: an expired record, or what an elevation made.
-    Dead(EndTarget),
-    /// The ticket was renewed away: what it stood for may live on, so that a write must not overwrite its cookie.
-    Stale,
-    Superseded,
-    Undecodable {
-        target: EndTarget,
-        error: DecodeError,
-    },
-    Live(Box<Admitted>),
-    Ambiguous,
-}
-
-impl Opened {
-    fn rank(&self) -> u8 {
-        match self {
-            Self::Absent => 0,
-            Self::Dead(_) => 1,
-            Self::Stale => 2,
-            Self::Superseded => 3,
-            Self::Undecodable { .. } => 4,
-            Self::Live(_) => 5,
-            Self::Ambiguous => 6,
-        }
-    }
-}
-
-/// A live record and how it was found.
-pub(crate) struct Admitted {
-    pub(crate) live: Live,
-    pub(crate) expires_in: core::time::Duration,
-    pub(crate) hops: u32,
-    pub(crate) loaded_at: UnixTime,
-    pub(crate) outdated: bool,
-    pub(crate) presented: Option<StoreKey>,
-}
-
-/// The look-up of a request's tickets, one load at a time.
-pub(crate) struct Admission {
-    tickets: Vec4<Ticket>,
-    /// The ticket that is looked up.
-    index: usize,
-    /// Where: the ticket's own key, or what pointers led to.
-    key: StoreKey,
-    hops: u32,
-    /// When the first load was sent.
-    since: Option<UnixTime>,
-    best: Opened,
-    capped: bool,
-}
-
-/// What a load brought the admission to.
-pub(crate) enum Arrival {
-    Another,
-    Opened(Opened),
-}
-
-impl Admission {
-    /// Checks the tags. Without a valid ticket there is nothing to load.
-    pub(crate) fn start(policy: &Policy, candidates: &Candidates, events: &mut Events) -> Result<Self, Opened> {
-        let (tickets, capped) = candidates.verify(policy, events);
-        match tickets.get(0) {
-            Some(first) => Ok(Self::at(first.key.clone(), tickets, capped)),
-            // What was not read may hold the visitor's ticket, which a new cookie would overwrite.
-            None => Err(if capped { Opened::Ambiguous } else { Opened::Absent }),
-        }
-    }
-
-    /// Looks up a key again, after a commit that failed.
-    fn again(key: StoreKey) -> After {
-        After::State(SessionState::Admitting(Self::at_one(key)))
-    }
-
-    fn at_one(key: StoreKey) -> Self {
-        let mut tickets = Vec4::default();
-        // An empty one has room.
-        let _ = tickets.push(Ticket { key: key.clone(), outdated: false });
-        Self::at(key, tickets, false)
-    }
-
-    fn at(key: StoreKey, tickets: Vec4<Ticket>, capped: bool) -> Self {
-        Self { tickets, index: 0, key, hops: 0, since: None, best: Opened::Absent, capped }
-    }
-
-    /// Returns the key to load.
-    pub(crate) fn key(&self) -> &StoreKey {
-        &self.key
-    }
-
-    /// Takes what was found under the key.
-    pub(crate) fn arrive(
-        &mut self,
-        policy: &Policy,
-        found: Option<Stored>,
-        now: UnixTime,
-        events: &mut Events,
-    ) -> Arrival {
-        self.since.get_or_insert(now);
-        let expires_in = found.as_ref().and_then(|stored| stored.expires_in);
-        let opened = match Sight::of(policy, &self.key, found) {
-            Sight::Moved(moved, _) if moved.closes_at.is_some_and(|at| at <= now) => {
-                events.push(Event::ReusedRenewed);
-                Opened::Stale
-            }
-            Sight::Moved(_, _) if self.hops == MAX_HOPS => {
-                events.push(Event::TooManyHops);
-                Opened::Stale
-            }
-            Sight::Moved(moved, _) => {
-                self.hops += 1;
-                self.key = moved.to;
-                return Arrival::Another;
-            }
-            Sight::Absent => {
-                events.push(Event::NotFound);
-                Opened::Absent
-            }
-            Sight::Ended(ended) if is_superseded(policy, &ended, now) => {
-                events.push(Event::Superseded);
-                Opened::Superseded
-            }
-            Sight::Ended(ended) => {
-                events.push(Event::ReusedEnded);
-                ended.next.map_or(Opened::Absent, |next| Opened::Dead(EndTarget::Follow(next)))
-            }
-            Sight::Undecodable(version, error) => {
-                events.push(Event::Undecodable);
-                Opened::Undecodable { target: EndTarget::At(self.key.clone(), version), error }
-            }
-            Sight::Record(live) => match expires_in {
-                Some(ttl) if is_in_time(policy, &live.record, ttl, now) => self.admit(live, ttl, now),
-                _ => {
-                    events.push(Event::Expired);
-                    Opened::Dead(EndTarget::At(live.key, live.version))
-                }
-            },
-        };
-        self.weigh(opened);
-        self.index += 1;
-        self.hops = 0;
-        let next = self.tickets.get(self.index).filter(|_| !matches!(self.best, Opened::Ambiguous));
-        if let Some(ticket) = next {
-            self.key = ticket.key.clone();
-            return Arrival::Another;
-        }
-        let opened = core::mem::replace(&mut self.best, Opened::Absent);
-        let opened = if self.capped && !matches!(opened, Opened::Live(_)) { Opened::Ambiguous } else { opened };
-        if matches!(opened, Opened::Ambiguous) {
-            events.push(Event::Ambiguous);
-        }
-        Arrival::Opened(opened)
-    }
-
-    fn admit(&self, live: Live, expires_in: core::time::Duration, now: UnixTime) -> Opened {
-        Opened::Live(Box::new(Admitted {
-            expires_in,
-            hops: self.hops,
-            loaded_at: self.since.unwrap_or(now),
-            outdated: self.tickets.get(self.index).is_some_and(|ticket| ticket.outdated),
-            presented: (self.hops == 0).then(|| live.key.clone()),
-            live,
-        }))
-    }
-
-    /// Keeps what outweighs the other. Two live sessions are one when they are one lineage: the same record, or a record
-    /// and the successor that it was renewed to between the two loads.
-    fn weigh(&mut self, opened: Opened) {
-        let best = core::mem::replace(&mut self.best, Opened::Absent);
-        self.best = match (best, opened) {
-            (Opened::Live(a), Opened::Live(b)) if a.live.key == b.live.key => {
-                Opened::Live(if b.hops == 0 { b } else { a })
-            }
-            (Opened::Live(a), Opened::Live(b)) if b.live.record.predecessor.as_ref() == Some(&a.live.key) => {
-                Opened::Live(b)
-            }
-            (Opened::Live(a), Opened::Live(b)) if a.live.record.predecessor.as_ref() == Some(&b.live.key) => {
-                Opened::Live(a)
-            }
-            // What does not decode may be a second live session.
-            (Opened::Live(_) | Opened::Undecodable { .. }, Opened::Live(_) | Opened::Undecodable { .. }) => {
-                Opened::Ambiguous
-            }
-            (a, b) if a.rank() >= b.rank() => a,
-            (_, b) => b,
-        };
-    }
-}
-
-fn is_superseded(policy: &Policy, ended: &Ended, now: UnixTime) -> bool {
-    ended.cause != EndCause::Destroy && now.since(ended.at) < policy.superseded
-}
-
-fn is_in_time(policy: &Policy, record: &Record, expires_in: core::time::Duration, now: UnixTime) -> bool {
-    let longest = record.idle.saturating_add(policy.skew);
-    !expires_in.is_zero() && expires_in <= longest && policy.longest.deadline(record) > now
-}
-
-/// Decides what a request's commit does.
-pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy: &mut dyn Entropy) -> Step {
-    let changed = loaded.is_changed();
-    if let Opened::Live(admitted) = &loaded.opened
-        && loaded.rotate
-        && admitted.hops >= MAX_HOPS
-    {
-        // One more pointer would be one that is not followed: the ticket must go on working.
-        shell.events.push(Event::TooManyHops);
-        loaded.rotate = false;
-    }
-    let (destroy, rotate) = (loaded.destroy, loaded.rotate);
-    let is_late = |admitted: &Admitted| now.since(admitted.loaded_at) > shell.policy.max_request;
-    let refusal = match &loaded.opened {
-        Opened::Ambiguous if changed || rotate || destroy => Some(CommitError::Ambiguous),
-        Opened::Stale if destroy => Some(CommitError::StaleTicket),
-        Opened::Stale | Opened::Superseded if changed => Some(CommitError::Lost),
-        Opened::Undecodable { error, .. } if destroy && !error.may_be_ended() => Some(CommitError::Undecodable(*error)),
-        Opened::Live(admitted) if (changed || rotate) && !destroy && is_late(admitted) => Some(CommitError::TooLate),
-        Opened::Absent | Opened::Dead(_) if changed && !shell.may_create => Some(CommitError::CrossSite),
-        _ => None,
-    };
-    if let Some(error) = refusal {
-        let end = match error {
-            CommitError::CrossSite => {
-                shell.events.push(Event::CrossSite);
-                End::NothingToEnd
-            }
-            CommitError::Lost => {
-                shell.events.push(Event::Lost);
-                End::NothingToEnd
-            }
-            _ => End::Failed,
-        };
-        loaded.drop_edits();
-        let end = destroy.then_some(end);
-        return Step::Done(Done::new(shell, Err(error), end, After::State(SessionState::Ready(loaded))));
-    }
-    let strikes = destroy && matches!(&loaded.opened, Opened::Live(_) | Opened::Dead(_) | Opened::Undecodable { .. });
-    let auto = match &loaded.opened {
-        Opened::Live(admitted) if !rotate && !destroy => is_renewal_due(&shell, admitted, now),
-        _ => false,
-    };
-    let end = (destroy && !strikes).then_some(End::NothingToEnd);
-    let is_live = matches!(loaded.opened, Opened::Live(_));
-    if !changed && !strikes && !is_live {
-        return Step::Done(Done::new(shell, Ok(()), end, After::State(SessionState::Ready(loaded))));
-    }
-    let renews = is_live && !destroy && (rotate || auto);
-    let draws = |entropy: &mut dyn Entropy| -> Result<(Nonce, Option<SessionId>), EntropyError> {
-        let mut nonce = [0; Nonce::LEN];
-        if changed || strikes || renews {
-            entropy.fill(&mut nonce)?;
-        }
-        let creates = renews || (changed && (destroy || !is_live));
-        let id = if creates { Some(shell.policy.tokens.new_id(entropy)?) } else { None };
-        Ok((Nonce::from_bytes(nonce), id))
-    };
-    let (nonce, id) = match draws(entropy) {
-        Ok(drawn) => drawn,
-        Err(EntropyError) => {
-            loaded.drop_edits();
-            let after = After::State(SessionState::Ready(loaded));
-            return Step::Done(Done::new(shell, Err(CommitError::Entropy), destroy.then_some(End::Failed), after));
-        }
-    };
-    let Loaded { opened, data, edits, lifetime, .. } = loaded;
-    let mut job = Job {
-        edits,
-        lifetime,
-        changed,
-        auto,
-        recreate: None,
-        nonce,
-        id,
-        now,
-        loaded_at: now,
-        expires_in: core::time::Duration::ZERO,
-        presented: None,
-        wrote: false,
-        replays: 0,
-        operations: 0,
-        hops: 0,
-        unsettled: None,
-        end,
-        failure: None,
-    };
-    match opened {
-        Opened::Live(admitted) if !destroy => {
-            let Admitted { mut live, expires_in, loaded_at, presented, .. } = *admitted;
-            live.record.data = data;
-            job.expires_in = expires_in;
-            job.loaded_at = loaded_at;
-            job.presented = presented;
-            let commit = Commit { shell, job };
-            if renews {
-                commit.renew(live)
-            } else if changed {
-                commit.change(live)
-            } else {
-                live.record.data.revert();
-                commit.rest(live)
-            }
-        }
-        Opened::Live(admitted) if strikes => {
-            job.recreate = changed.then_some(data);
-            Commit { shell, job }.strike(EndTarget::At(admitted.live.key, admitted.live.version))
-        }
-        Opened::Dead(target) | Opened::Undecodable { target, .. } if strikes => {
-            job.recreate = changed.then_some(data);
-            Commit { shell, job }.strike(target)
-        }
-        _ => Commit { shell, job }.create(data),
-    }
-}
-
-fn is_renewal_due(shell: &Shell, admitted: &Admitted, now: UnixTime) -> bool {
-    let policy = &shell.policy;
-    let age = now.since(admitted.live.record.issued);
-    let by_age = shell.may_renew && policy.renew_after.is_some_and(|after| age >= after);
-    let is_late = now.since(admitted.loaded_at) > policy.max_request;
-    admitted.hops == 0 && policy.codec.has_markers() && !is_late && (by_age || admitted.outdated)
-}
 
 /// A commit that waits for an operation.
 pub(crate) struct Machine {
@@ -564,14 +219,14 @@ impl Machine {
 
 /// The commit's verbs: each asks for one operation, or finishes.
 pub(crate) struct Commit {
-    shell: Shell,
-    job: Job,
+    pub(crate) shell: Shell,
+    pub(crate) job: Job,
 }
 
 impl Commit {
     // New
 
-    fn create(self, data: Data) -> Step {
+    pub(crate) fn create(self, data: Data) -> Step {
         let record = self.job.first_record(&self.shell.policy, data);
         match self.job.fresh(&self.shell.policy, record) {
             Ok(fresh) => {
@@ -594,7 +249,7 @@ impl Commit {
     // Change
 
     /// Writes a record, edits done, over the version that was read.
-    fn change(self, live: Live) -> Step {
+    pub(crate) fn change(self, live: Live) -> Step {
         match self.job.draft(&self.shell.policy, &live.key, live.record) {
             Ok(draft) => self.replace(Attempt { key: live.key, version: live.version, draft }),
             Err(error) => self.fail(error, Some(live.key)),
@@ -648,7 +303,7 @@ impl Commit {
     // Renew
 
     /// Writes the record, edits done, under a new id; then the old key must point to it.
-    fn renew(self, live: Live) -> Step {
+    pub(crate) fn renew(self, live: Live) -> Step {
         let Live { key, version, mut record, .. } = live;
         record.predecessor = Some(key.clone());
         match self.job.fresh(&self.shell.policy, record) {
@@ -769,7 +424,7 @@ impl Commit {
 
     // End
 
-    fn strike(self, target: EndTarget) -> Step {
+    pub(crate) fn strike(self, target: EndTarget) -> Step {
         let (key, version) = match target {
             EndTarget::At(key, version) => (key, version),
             EndTarget::Follow(key) => return self.hop(key, Why::End),
@@ -847,7 +502,7 @@ impl Commit {
         self.rest(live)
     }
 
-    fn rest(self, live: Live) -> Step {
+    pub(crate) fn rest(self, live: Live) -> Step {
         let is_late = self.job.now.since(self.job.loaded_at) > self.shell.policy.max_request;
         let is_first = self.job.presented.as_ref() == Some(&live.key);
         match &live.record.predecessor {
@@ -982,19 +637,4 @@ impl Commit {
         };
         Step::Done(Done::new(self.shell, result, self.job.end, after))
     }
-}
-
-/// Makes what a commit wrote the base of what the request does next.
-pub(crate) fn read_again(policy: &Arc<Policy>, mut admitted: Admitted) -> SessionState {
-    let Live { key, version, value, .. } = &admitted.live;
-    let stored = Stored { value: value.clone(), version: version.clone(), expires_in: None };
-    let opened = match Sight::of(policy, key, Some(stored)) {
-        Sight::Record(live) => {
-            admitted.live = live;
-            Opened::Live(Box::new(admitted))
-        }
-        // A codec that cannot read what it wrote: nothing but a look at the store helps.
-        _ => return SessionState::Admitting(Admission::at_one(key.clone())),
-    };
-    SessionState::Ready(Loaded::new(Arc::clone(policy), opened))
 }

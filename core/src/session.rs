@@ -1,9 +1,10 @@
 //! A request's session before its commit: found lazily, loaded once.
 
-use core::fmt;
+use core::{fmt, ops::ControlFlow};
 use std::sync::Arc;
 
 use crate::{
+    admission::{Admission, Arrival, Opened},
     cookie::{Scan, scan},
     engine::Policy,
     entropy::Entropy,
@@ -11,7 +12,7 @@ use crate::{
     id::StoreKey,
     limits::{MAX_TAGS_CHECKED, MAX_TICKETS},
     loaded::Loaded,
-    protocol::{Admission, Arrival, Opened, start},
+    plan::start,
     request::RequestInfo,
     step::{After, CookieLine, Done, Step},
     time::UnixTime,
@@ -96,8 +97,8 @@ impl Session {
         self.shell.accessed = true;
         if let State::Unopened(candidates) = &self.state {
             self.state = match Admission::start(&self.shell.policy, candidates, &mut self.shell.events) {
-                Ok(admission) => State::Admitting(admission),
-                Err(opened) => State::Ready(Loaded::new(Arc::clone(&self.shell.policy), opened)),
+                ControlFlow::Continue(admission) => State::Admitting(admission),
+                ControlFlow::Break(opened) => State::Ready(Loaded::new(Arc::clone(&self.shell.policy), opened)),
             };
         }
         match self.state {

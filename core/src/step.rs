@@ -3,12 +3,13 @@
 use core::{error::Error, fmt};
 
 use crate::{
+    admission::{Admitted, read_again},
     codec::DecodeError,
     cookie::CookieError,
     edits::ReplayError,
     event::Events,
     op::{Op, Outcome},
-    protocol::{Admitted, Machine, read_again},
+    protocol::Machine,
     session::{Session, Shell, State},
     time::UnixTime,
 };

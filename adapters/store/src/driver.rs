@@ -1,0 +1,95 @@
+//! Does the operations that the machine asks for, each under the deadline.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+};
+
+use cloakroom_core::{Done, Io, Op, OpKind, Outcome, Step, StoreKey, Stored};
+use futures_util::future::{Either, poll_immediate, select};
+
+use crate::{
+    error::{Fault, StoreError},
+    report::OpLog,
+    sessions::Sessions,
+    store::{Created, Removed, Written},
+};
+
+/// Loads what is under a key.
+pub(crate) async fn load(sessions: &Sessions, key: &StoreKey, ops: &mut OpLog) -> Result<Option<Stored>, StoreError> {
+    ops.push(OpKind::Load);
+    sessions.counters().count_operation(OpKind::Load);
+    let found = within_deadline(sessions, sessions.store().load(key)).await;
+    found.inspect_err(|_| sessions.counters().count_store_failure())
+}
+
+/// Drives a commit to its end.
+pub(crate) async fn drive(
+    sessions: &Sessions,
+    mut io: Io,
+    ops: &mut OpLog,
+    store_error: &mut Option<StoreError>,
+) -> Done {
+    loop {
+        let kind = io.op().kind();
+        ops.push(kind);
+        sessions.counters().count_operation(kind);
+        let outcome = match within_deadline(sessions, perform(sessions, io.op())).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                sessions.counters().count_store_failure();
+                let outcome = match error.may_have_happened() {
+                    false => Outcome::Failed,
+                    true => Outcome::Unknown,
+                };
+                *store_error = Some(error);
+                outcome
+            }
+        };
+        match io.resume(outcome, sessions.now()) {
+            Step::Done(done) => return done,
+            Step::Io(next) => io = next,
+        }
+    }
+}
+
+async fn perform(sessions: &Sessions, op: &Op) -> Result<Outcome, StoreError> {
+    let store = sessions.store();
+    Ok(match op {
+        Op::Create { key, value, ttl } => match store.create(key, value, *ttl).await? {
+            Created::Done(version) => Outcome::Done(version),
+            Created::Exists => Outcome::Exists,
+        },
+        Op::Load { key } => store.load(key).await?.map_or(Outcome::Absent, Outcome::Found),
+        Op::Remove { key, version } => match store.remove(key, version).await? {
+            Removed::Absent => Outcome::Absent,
+            Removed::Conflict(found) => Outcome::Conflict(found),
+            Removed::Done => Outcome::Removed,
+        },
+        Op::Replace { key, version, value, ttl } => written(store.replace(key, version, value, *ttl).await?),
+        Op::Touch { key, version, value, ttl } => written(store.touch(key, version, value, *ttl).await?),
+    })
+}
+
+fn written(written: Written) -> Outcome {
+    match written {
+        Written::Absent => Outcome::Absent,
+        Written::Conflict(found) => Outcome::Conflict(found),
+        Written::Done(version) => Outcome::Done(version),
+    }
+}
+
+async fn within_deadline<T>(
+    sessions: &Sessions,
+    operation: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let mut operation: Pin<&mut _> = pin!(operation);
+    // A store that answers at once needs no timer.
+    if let Some(result) = poll_immediate(operation.as_mut()).await {
+        return result;
+    }
+    match select(operation, sessions.runtime().sleep(sessions.deadline())).await {
+        Either::Left((result, _)) => result,
+        Either::Right(((), _)) => Err(StoreError::unknown(Fault::TimedOut)),
+    }
+}

@@ -1,0 +1,65 @@
+//! Why something asked of a session failed.
+
+use std::{error::Error, fmt};
+
+use cloakroom_core::{CommitError, EditError, LoadError};
+
+use crate::error::StoreError;
+
+/// Why an access to a session, or its commit, failed.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum SessionError {
+    /// The request's session was committed already; a leftover handle reads and writes nothing.
+    Closed,
+    /// The commit did not do all that was asked of it.
+    Commit(CommitError),
+    /// An edit or a read failed; the data is as before.
+    Edit(EditError),
+    /// The commit broke down: a function of an update panicked, or the runtime shut down.
+    Interrupted,
+    /// What was loaded could not be used.
+    Load(LoadError),
+    /// The store could not be asked.
+    Store(StoreError),
+    /// The store is down and the request is served without a session: nothing can be written.
+    Unavailable,
+}
+
+impl From<CommitError> for SessionError {
+    fn from(error: CommitError) -> Self {
+        Self::Commit(error)
+    }
+}
+
+impl From<EditError> for SessionError {
+    fn from(error: EditError) -> Self {
+        Self::Edit(error)
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the request's session was committed already"),
+            Self::Commit(error) => error.fmt(f),
+            Self::Edit(error) => error.fmt(f),
+            Self::Interrupted => f.write_str("the commit of the session broke down"),
+            Self::Load(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Unavailable => f.write_str("the store is down; the request is served without a session"),
+        }
+    }
+}
+
+impl Error for SessionError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Commit(error) => Some(error),
+            Self::Edit(error) => Some(error),
+            Self::Load(error) => Some(error),
+            Self::Store(error) => Some(error),
+            Self::Closed | Self::Interrupted | Self::Unavailable => None,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! An engine, a store and a runtime, joined.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use cloakroom_core::{Engine, Keyring, RequestInfo, UnixTime};
+use cloakroom_runtime::Runtime;
+
+use crate::{
+    counters::Counters,
+    session::Session,
+    store::{DynStore, Store},
+};
+
+/// All that a server needs to open sessions. Cheap to clone; clones share.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    shared: Arc<SessionsBuilder>,
+}
+
+impl Sessions {
+    /// Joins the parts, with the defaults of every setting.
+    pub fn new(keyring: Keyring, store: impl Store, runtime: impl Runtime) -> Self {
+        Self::builder(Engine::new(keyring), store, runtime).build()
+    }
+
+    /// Starts to join an engine with settings of one's own to a store and a runtime.
+    pub fn builder(engine: Engine, store: impl Store, runtime: impl Runtime) -> SessionsBuilder {
+        SessionsBuilder {
+            engine,
+            store: Arc::new(store),
+            runtime: Arc::new(runtime),
+            deadline: SessionsBuilder::DEADLINE,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Opens the session of a request, without asking the store.
+    pub fn open<'h>(
+        &self,
+        cookie_headers: impl IntoIterator<Item = &'h [u8]>,
+        request: &RequestInfo<'_>,
+        failure: StoreFailure,
+    ) -> Session {
+        Session::new(self.clone(), self.engine().open(cookie_headers, request), failure)
+    }
+
+    /// Returns the engine.
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// Returns the store, for direct access to keys of one's own.
+    pub fn store(&self) -> &Arc<dyn DynStore> {
+        &self.shared.store
+    }
+
+    /// Returns the counters.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.shared.runtime
+    }
+
+    pub(crate) fn deadline(&self) -> Duration {
+        self.shared.deadline
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        // A clock before the epoch counts as the epoch.
+        let since = self.shared.runtime.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        UnixTime::EPOCH.saturating_add(since)
+    }
+}
+
+/// Joins an engine, a store and a runtime.
+#[must_use = "call `build`"]
+#[derive(Debug)]
+pub struct SessionsBuilder {
+    engine: Engine,
+    store: Arc<dyn DynStore>,
+    runtime: Arc<dyn Runtime>,
+    deadline: Duration,
+    counters: Counters,
+}
+
+impl SessionsBuilder {
+    /// The default deadline of one operation of the store.
+    pub const DEADLINE: Duration = Duration::from_secs(2);
+
+    /// Sets how long one operation of the store may take; by default 2 s. A load that is late has failed; a write that
+    /// is late may have happened, and is settled by looking.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Joins the parts.
+    pub fn build(self) -> Sessions {
+        Sessions { shared: Arc::new(self) }
+    }
+}
+
+/// What a request sees of a store that is down.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "a request is refused or served")]
+pub enum StoreFailure {
+    /// Every access is an error, and the response is a 503. The safe default: a store that is down is never an empty
+    /// session.
+    #[default]
+    Refuse,
+    /// Reads are empty; every write and every end is an error.
+    ServeWithout,
+}

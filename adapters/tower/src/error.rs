@@ -1,0 +1,69 @@
+//! A session's failure as a response.
+
+use std::{error::Error, fmt};
+
+use axum_core::response::{IntoResponse, Response};
+use cloakroom_core::{CommitError, EditError};
+use http::StatusCode;
+
+/// Why an access to a session failed; an axum handler returns it with `?`.
+///
+/// As a response it is a status and its text: 503 when the store is down, 409 when other requests were in the way, 500
+/// when the application asked for what cannot be.
+#[derive(Clone, Debug)]
+pub struct SessionError(cloakroom_store::SessionError);
+
+impl SessionError {
+    /// Returns the error of the handle.
+    pub fn kind(&self) -> &cloakroom_store::SessionError {
+        &self.0
+    }
+
+    /// Returns the status that tells it to the client.
+    pub fn status(&self) -> StatusCode {
+        use cloakroom_store::SessionError as Kind;
+        match &self.0 {
+            Kind::Commit(error) => match error {
+                CommitError::Ambiguous
+                | CommitError::Contention
+                | CommitError::Lost
+                | CommitError::Replay(_)
+                | CommitError::StaleTicket
+                | CommitError::TooLate => StatusCode::CONFLICT,
+                CommitError::CrossSite => StatusCode::FORBIDDEN,
+                CommitError::OutcomeUnknown | CommitError::Store | CommitError::Vanished => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+                CommitError::RecordTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Kind::Edit(EditError::Replay(_)) => StatusCode::CONFLICT,
+            Kind::Store(_) | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl From<cloakroom_store::SessionError> for SessionError {
+    fn from(error: cloakroom_store::SessionError) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for SessionError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl IntoResponse for SessionError {
+    fn into_response(self) -> Response {
+        (self.status(), self.to_string()).into_response()
+    }
+}

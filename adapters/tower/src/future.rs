@@ -1,0 +1,110 @@
+//! The response on its way: the handler's, then the commit.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use cloakroom_core::End;
+use cloakroom_store::{Commit, Finish, Report, Session};
+use http::{Response, StatusCode};
+use pin_project_lite::pin_project;
+
+use crate::{
+    error::SessionError,
+    headers::{carry_over, merge},
+    layer::Settings,
+    refusal::Refusal,
+    session::SessionName,
+    trace::{SessionTrace, record},
+};
+
+pin_project! {
+    /// The future of [`SessionService`](crate::SessionService).
+    pub struct ResponseFuture<F, B, E, N, R> {
+        #[pin]
+        inner: F,
+        session: Session,
+        settings: Arc<Settings<R>>,
+        committing: Option<(Result<Response<B>, E>, Commit)>,
+        name: PhantomData<fn() -> N>,
+    }
+}
+
+impl<F, B, E, N, R> ResponseFuture<F, B, E, N, R> {
+    pub(crate) fn new(inner: F, session: Session, settings: Arc<Settings<R>>) -> Self {
+        Self { inner, session, settings, committing: None, name: PhantomData }
+    }
+}
+
+impl<F, B, E, N, R> Future for ResponseFuture<F, B, E, N, R>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    N: SessionName,
+    R: Refusal<B>,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let (output, mut commit) = match this.committing.take() {
+            Some(committing) => committing,
+            None => {
+                let output = ready!(this.inner.poll(cx));
+                let is_failure = output.as_ref().map_or(true, |response| response.status().is_server_error());
+                let finish = match is_failure && !this.settings.saves_on_server_error {
+                    false => Finish::Keep,
+                    true => Finish::DropEdits,
+                };
+                (output, this.session.commit(finish))
+            }
+        };
+        match Pin::new(&mut commit).poll(cx) {
+            Poll::Pending => {
+                *this.committing = Some((output, commit));
+                Poll::Pending
+            }
+            Poll::Ready(report) => {
+                record(&report);
+                Poll::Ready(output.map(|response| settle::<B, N, R>(response, &report, &this.settings.refusal)))
+            }
+        }
+    }
+}
+
+impl<F, B, E, N, R> fmt::Debug for ResponseFuture<F, B, E, N, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// Replaces a response that must not go out, and merges the session's headers.
+fn settle<B, N: SessionName, R: Refusal<B>>(mut response: Response<B>, report: &Report, refusal: &R) -> Response<B> {
+    if let Err(error) = report.result()
+        && !response.status().is_server_error()
+    {
+        let error = SessionError::from(error);
+        let status = match report.end() {
+            Some(End::Failed | End::Vanished) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => error.status(),
+        };
+        let mut refused = refusal.refuse(status, &error);
+        carry_over(response.headers(), refused.headers_mut());
+        // What the layers inside said of their sessions.
+        *refused.extensions_mut() = mem::take(response.extensions_mut());
+        response = refused;
+    }
+    for (name, value) in report.headers() {
+        merge(response.headers_mut(), name, value);
+    }
+    let is_accessed = report.events().is_none() || report.headers().next().is_some();
+    if is_accessed {
+        response.extensions_mut().insert(SessionTrace::<N>::of(report));
+    }
+    response
+}

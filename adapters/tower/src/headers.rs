@@ -1,0 +1,65 @@
+//! Merging the session's headers into a response.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CACHE_CONTROL, SET_COOKIE, VARY},
+};
+
+/// Directives beside which `no-store` could be overlooked or is void (RFC 9111, section 5.2.2).
+const PERMISSIVE: [&str; 7] =
+    ["immutable", "max-age", "must-understand", "public", "s-maxage", "stale-if-error", "stale-while-revalidate"];
+
+/// Merges one header of the session's.
+pub(crate) fn merge(headers: &mut HeaderMap, name: &str, value: &str) {
+    // The engine writes visible ASCII only, so neither of these fails.
+    let (Ok(name), Ok(mut value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) else {
+        return;
+    };
+    if name == SET_COOKIE {
+        value.set_sensitive(true);
+        headers.append(name, value);
+    } else if name == VARY {
+        merge_list(headers, VARY, value, |member| member == "*" || member.eq_ignore_ascii_case("cookie"), |_| true);
+    } else if name == CACHE_CONTROL {
+        let keeps = |member: &str| {
+            let directive = member.split('=').next().unwrap_or_default().trim_end();
+            !PERMISSIVE.iter().any(|permissive| directive.eq_ignore_ascii_case(permissive))
+        };
+        merge_list(headers, CACHE_CONTROL, value, |_| false, keeps);
+    }
+}
+
+/// Copies what a refused response said of cookies and caching to the response in its place.
+pub(crate) fn carry_over(from: &HeaderMap, to: &mut HeaderMap) {
+    for name in [CACHE_CONTROL, SET_COOKIE, VARY] {
+        for value in from.get_all(&name) {
+            to.append(&name, value.clone());
+        }
+    }
+}
+
+/// Adds a member to a list header, in one line, unless a member says it already; drops the members that are not kept.
+fn merge_list(
+    headers: &mut HeaderMap,
+    name: HeaderName,
+    value: HeaderValue,
+    says_it: impl Fn(&str) -> bool,
+    keeps: impl Fn(&str) -> bool,
+) {
+    if !headers.contains_key(&name) {
+        headers.insert(name, value);
+        return;
+    }
+    let lines: Vec<String> =
+        headers.get_all(&name).iter().map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned()).collect();
+    let members: Vec<&str> =
+        lines.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|member| !member.is_empty()).collect();
+    if members.iter().any(|member| says_it(member)) {
+        return;
+    }
+    let added = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let kept = members.into_iter().filter(|member| keeps(member) && !member.eq_ignore_ascii_case(&added));
+    let merged = kept.chain([added.as_str()]).collect::<Vec<_>>().join(", ");
+    // A handler's line that was no ASCII gives way to ours.
+    headers.insert(name, HeaderValue::from_str(&merged).unwrap_or(value));
+}

@@ -1,0 +1,165 @@
+//! The layer that gives each request its session, and settles it before the response's headers leave.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use cloakroom_core::RequestInfo;
+use cloakroom_store::{Sessions, StoreFailure};
+use http::{HeaderName, Request, Response, header::COOKIE};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    future::ResponseFuture,
+    refusal::{Refusal, StatusOnly},
+    session::{Main, Session, SessionName},
+};
+
+/// Gives each request a [`Session`], and stores what it did before the response's headers leave: also for streamed
+/// bodies, redirects and upgrades.
+///
+/// * The commit is spawned on the runtime, so that a client that hangs up does not cut it in half.
+/// * A response with a 5xx status drops the request's edits, but never an end.
+/// * What cannot be stored is never told to have succeeded: the response is replaced (see [`Refusal`]).
+/// * `Vary` and `Cache-Control` are merged with what the handler set.
+///
+/// Layers that see the request's cookies or set the response's `Vary` go around or inside it as one likes; a layer that
+/// answers in place of handlers, such as a timeout, goes around it.
+pub struct SessionLayer<N = Main, R = StatusOnly> {
+    settings: Arc<Settings<R>>,
+    name: PhantomData<fn() -> N>,
+}
+
+pub(crate) struct Settings<R> {
+    pub(crate) sessions: Sessions,
+    pub(crate) failure: StoreFailure,
+    pub(crate) saves_on_server_error: bool,
+    pub(crate) refusal: R,
+}
+
+impl SessionLayer {
+    /// Makes the layer of an application that has one session.
+    pub fn new(sessions: Sessions) -> Self {
+        Self::named(sessions)
+    }
+}
+
+impl<N: SessionName> SessionLayer<N> {
+    /// Makes the layer of one session among several. Each needs an engine with a name and a cookie of its own.
+    pub fn named(sessions: Sessions) -> Self {
+        let failure = StoreFailure::default();
+        let settings = Settings { sessions, failure, saves_on_server_error: false, refusal: StatusOnly };
+        Self { settings: Arc::new(settings), name: PhantomData }
+    }
+}
+
+impl<N: SessionName, R: Clone> SessionLayer<N, R> {
+    /// Sets what requests see of a store that is down; by default a 503.
+    #[must_use = "this returns the changed layer"]
+    pub fn on_store_failure(self, failure: StoreFailure) -> Self {
+        self.with(|settings| Settings { failure, ..settings })
+    }
+
+    /// Stores edits also when the response has a 5xx status.
+    #[must_use = "this returns the changed layer"]
+    pub fn save_on_server_error(self) -> Self {
+        self.with(|settings| Settings { saves_on_server_error: true, ..settings })
+    }
+
+    /// Sets the response that goes out in place of one whose session could not be settled.
+    #[must_use = "this returns the changed layer"]
+    pub fn refusal<Q>(self, refusal: Q) -> SessionLayer<N, Q> {
+        self.with(|Settings { sessions, failure, saves_on_server_error, .. }| Settings {
+            sessions,
+            failure,
+            saves_on_server_error,
+            refusal,
+        })
+    }
+
+    fn with<Q>(self, change: impl FnOnce(Settings<R>) -> Settings<Q>) -> SessionLayer<N, Q> {
+        let Settings { sessions, failure, saves_on_server_error, refusal } = &*self.settings;
+        let settings = Settings {
+            sessions: sessions.clone(),
+            failure: *failure,
+            saves_on_server_error: *saves_on_server_error,
+            refusal: refusal.clone(),
+        };
+        SessionLayer { settings: Arc::new(change(settings)), name: PhantomData }
+    }
+}
+
+impl<N, R> Clone for SessionLayer<N, R> {
+    fn clone(&self) -> Self {
+        Self { settings: Arc::clone(&self.settings), name: PhantomData }
+    }
+}
+
+impl<N, R> fmt::Debug for SessionLayer<N, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer").field("sessions", &self.settings.sessions).finish_non_exhaustive()
+    }
+}
+
+impl<S, N, R> Layer<S> for SessionLayer<N, R> {
+    type Service = SessionService<S, N, R>;
+
+    fn layer(&self, inner: S) -> SessionService<S, N, R> {
+        SessionService { inner, settings: Arc::clone(&self.settings), name: PhantomData }
+    }
+}
+
+/// The service of [`SessionLayer`].
+pub struct SessionService<S, N = Main, R = StatusOnly> {
+    inner: S,
+    settings: Arc<Settings<R>>,
+    name: PhantomData<fn() -> N>,
+}
+
+impl<S: Clone, N, R> Clone for SessionService<S, N, R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), settings: Arc::clone(&self.settings), name: PhantomData }
+    }
+}
+
+impl<S: fmt::Debug, N, R> fmt::Debug for SessionService<S, N, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<S, N, R, B, C> Service<Request<B>> for SessionService<S, N, R>
+where
+    S: Service<Request<B>, Response = Response<C>>,
+    N: SessionName,
+    R: Refusal<C>,
+{
+    type Response = Response<C>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, C, S::Error, N, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+        const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+        let headers = request.headers();
+        let mut facts = RequestInfo::new().method(request.method().as_str());
+        if let Some(mode) = headers.get(SEC_FETCH_MODE) {
+            facts = facts.sec_fetch_mode(mode.as_bytes());
+        }
+        if let Some(site) = headers.get(SEC_FETCH_SITE) {
+            facts = facts.sec_fetch_site(site.as_bytes());
+        }
+        let cookies = headers.get_all(COOKIE).iter().map(|line| line.as_bytes());
+        let session = self.settings.sessions.open(cookies, &facts, self.settings.failure);
+        request.extensions_mut().insert(Session::<N>::new(session.clone()));
+        ResponseFuture::new(self.inner.call(request), session, Arc::clone(&self.settings))
+    }
+}

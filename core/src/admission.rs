@@ -1,0 +1,249 @@
+//! The admission of a request: what its tickets open.
+//!
+//! Each ticket of the request is looked up, and pointers are followed while they are open:
+//!
+//! ```text
+//!                 ┌────────────────── Moved, open ───────────────┐
+//!                 ▼                                              │
+//! ticket ──► Load(key) ──┬─ Record in time ──► live              │
+//!                        ├─ Record expired, Absent, Ended ──► nothing opens
+//!                        ├─ Ended by a login or an elevation just now ──► superseded
+//!                        ├─ Moved ───────────────────────────────┤
+//!                        │                                       └─ closed, or one too many ──► stale
+//!                        └─ does not decode ──► undecodable
+//! ```
+//!
+//! Exactly one live session opens; several are ambiguous.
+
+use core::{ops::ControlFlow, time::Duration};
+use std::sync::Arc;
+
+use crate::{
+    codec::DecodeError,
+    commit::{EndTarget, Live, Sight},
+    engine::Policy,
+    event::{Event, Events},
+    id::StoreKey,
+    limits::MAX_HOPS,
+    loaded::Loaded,
+    record::{EndCause, Ended, Record},
+    session::{Candidates, State, Ticket, Vec4},
+    step::After,
+    time::UnixTime,
+    value::Stored,
+};
+
+/// What the tickets of a request opened, in the order in which one outweighs another.
+pub(crate) enum Opened {
+    Absent,
+    /// Nothing opens, but an end has something to strike: an expired record, or what an elevation made.
+    Dead(EndTarget),
+    /// The ticket was renewed away: what it stood for may live on, so that a write must not overwrite its cookie.
+    Stale,
+    Superseded,
+    Undecodable {
+        target: EndTarget,
+        error: DecodeError,
+    },
+    Live(Box<Admitted>),
+    Ambiguous,
+}
+
+impl Opened {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Absent => 0,
+            Self::Dead(_) => 1,
+            Self::Stale => 2,
+            Self::Superseded => 3,
+            Self::Undecodable { .. } => 4,
+            Self::Live(_) => 5,
+            Self::Ambiguous => 6,
+        }
+    }
+}
+
+/// A live record and how it was found.
+pub(crate) struct Admitted {
+    pub(crate) live: Live,
+    pub(crate) expires_in: Duration,
+    pub(crate) hops: u32,
+    pub(crate) loaded_at: UnixTime,
+    pub(crate) outdated: bool,
+    pub(crate) presented: Option<StoreKey>,
+}
+
+/// The look-up of a request's tickets, one load at a time.
+pub(crate) struct Admission {
+    tickets: Vec4<Ticket>,
+    /// The ticket that is looked up.
+    index: usize,
+    /// Where: the ticket's own key, or what pointers led to.
+    key: StoreKey,
+    hops: u32,
+    /// When the first load was sent.
+    since: Option<UnixTime>,
+    best: Opened,
+    capped: bool,
+}
+
+/// What a load brought the admission to.
+pub(crate) enum Arrival {
+    Another,
+    Opened(Opened),
+}
+
+impl Admission {
+    /// Checks the tags. Without a valid ticket there is nothing to load.
+    pub(crate) fn start(policy: &Policy, candidates: &Candidates, events: &mut Events) -> ControlFlow<Opened, Self> {
+        let (tickets, capped) = candidates.verify(policy, events);
+        match tickets.get(0) {
+            Some(first) => ControlFlow::Continue(Self::at(first.key.clone(), tickets, capped)),
+            // What was not read may hold the visitor's ticket, which a new cookie would overwrite.
+            None => ControlFlow::Break(if capped { Opened::Ambiguous } else { Opened::Absent }),
+        }
+    }
+
+    /// Looks up a key again, after a commit that failed.
+    pub(crate) fn again(key: StoreKey) -> After {
+        After::State(State::Admitting(Self::at_one(key)))
+    }
+
+    fn at_one(key: StoreKey) -> Self {
+        let mut tickets = Vec4::default();
+        // An empty one has room.
+        let _ = tickets.push(Ticket { key: key.clone(), outdated: false });
+        Self::at(key, tickets, false)
+    }
+
+    fn at(key: StoreKey, tickets: Vec4<Ticket>, capped: bool) -> Self {
+        Self { tickets, index: 0, key, hops: 0, since: None, best: Opened::Absent, capped }
+    }
+
+    /// Returns the key to load.
+    pub(crate) fn key(&self) -> &StoreKey {
+        &self.key
+    }
+
+    /// Takes what was found under the key.
+    pub(crate) fn arrive(
+        &mut self,
+        policy: &Policy,
+        found: Option<Stored>,
+        now: UnixTime,
+        events: &mut Events,
+    ) -> Arrival {
+        self.since.get_or_insert(now);
+        let expires_in = found.as_ref().and_then(|stored| stored.expires_in);
+        let opened = match Sight::of(policy, &self.key, found) {
+            Sight::Moved(moved, _) if moved.closes_at.is_some_and(|at| at <= now) => {
+                events.push(Event::ReusedRenewed);
+                Opened::Stale
+            }
+            Sight::Moved(_, _) if self.hops == MAX_HOPS => {
+                events.push(Event::TooManyHops);
+                Opened::Stale
+            }
+            Sight::Moved(moved, _) => {
+                self.hops += 1;
+                self.key = moved.to;
+                return Arrival::Another;
+            }
+            Sight::Absent => {
+                events.push(Event::NotFound);
+                Opened::Absent
+            }
+            Sight::Ended(ended) if is_superseded(policy, &ended, now) => {
+                events.push(Event::Superseded);
+                Opened::Superseded
+            }
+            Sight::Ended(ended) => {
+                events.push(Event::ReusedEnded);
+                ended.next.map_or(Opened::Absent, |next| Opened::Dead(EndTarget::Follow(next)))
+            }
+            Sight::Undecodable(version, error) => {
+                events.push(Event::Undecodable);
+                Opened::Undecodable { target: EndTarget::At(self.key.clone(), version), error }
+            }
+            Sight::Record(live) => match expires_in {
+                Some(ttl) if is_in_time(policy, &live.record, ttl, now) => self.admit(live, ttl, now),
+                _ => {
+                    events.push(Event::Expired);
+                    Opened::Dead(EndTarget::At(live.key, live.version))
+                }
+            },
+        };
+        self.weigh(opened);
+        self.index += 1;
+        self.hops = 0;
+        let next = self.tickets.get(self.index).filter(|_| !matches!(self.best, Opened::Ambiguous));
+        if let Some(ticket) = next {
+            self.key = ticket.key.clone();
+            return Arrival::Another;
+        }
+        let opened = core::mem::replace(&mut self.best, Opened::Absent);
+        let opened = if self.capped && !matches!(opened, Opened::Live(_)) { Opened::Ambiguous } else { opened };
+        if matches!(opened, Opened::Ambiguous) {
+            events.push(Event::Ambiguous);
+        }
+        Arrival::Opened(opened)
+    }
+
+    fn admit(&self, live: Live, expires_in: Duration, now: UnixTime) -> Opened {
+        Opened::Live(Box::new(Admitted {
+            expires_in,
+            hops: self.hops,
+            loaded_at: self.since.unwrap_or(now),
+            outdated: self.tickets.get(self.index).is_some_and(|ticket| ticket.outdated),
+            presented: (self.hops == 0).then(|| live.key.clone()),
+            live,
+        }))
+    }
+
+    /// Keeps what outweighs the other. Two live sessions are one when they are one lineage: the same record, or a record
+    /// and the successor that it was renewed to between the two loads.
+    fn weigh(&mut self, opened: Opened) {
+        let best = core::mem::replace(&mut self.best, Opened::Absent);
+        self.best = match (best, opened) {
+            (Opened::Live(a), Opened::Live(b)) if a.live.key == b.live.key => {
+                Opened::Live(if b.hops == 0 { b } else { a })
+            }
+            (Opened::Live(a), Opened::Live(b)) if b.live.record.predecessor.as_ref() == Some(&a.live.key) => {
+                Opened::Live(b)
+            }
+            (Opened::Live(a), Opened::Live(b)) if a.live.record.predecessor.as_ref() == Some(&b.live.key) => {
+                Opened::Live(a)
+            }
+            // What does not decode may be a second live session.
+            (Opened::Live(_) | Opened::Undecodable { .. }, Opened::Live(_) | Opened::Undecodable { .. }) => {
+                Opened::Ambiguous
+            }
+            (a, b) if a.rank() >= b.rank() => a,
+            (_, b) => b,
+        };
+    }
+}
+
+pub(crate) fn is_superseded(policy: &Policy, ended: &Ended, now: UnixTime) -> bool {
+    ended.cause != EndCause::Destroy && now.since(ended.at) < policy.superseded
+}
+
+fn is_in_time(policy: &Policy, record: &Record, expires_in: Duration, now: UnixTime) -> bool {
+    let longest = record.idle.saturating_add(policy.skew);
+    !expires_in.is_zero() && expires_in <= longest && policy.longest.deadline(record) > now
+}
+
+/// Makes what a commit wrote the base of what the request does next.
+pub(crate) fn read_again(policy: &Arc<Policy>, mut admitted: Admitted) -> State {
+    let Live { key, version, value, .. } = &admitted.live;
+    let stored = Stored { value: value.clone(), version: version.clone(), expires_in: None };
+    let opened = match Sight::of(policy, key, Some(stored)) {
+        Sight::Record(live) => {
+            admitted.live = live;
+            Opened::Live(Box::new(admitted))
+        }
+        // A codec that cannot read what it wrote: nothing but a look at the store helps.
+        _ => return State::Admitting(Admission::at_one(key.clone())),
+    };
+    State::Ready(Loaded::new(Arc::clone(policy), opened))
+}

@@ -1,0 +1,177 @@
+//! What a commit does, decided from what the request asked for and what its tickets opened.
+
+use core::time::Duration;
+
+use crate::{
+    admission::{Admitted, Opened},
+    commit::{EndTarget, Job},
+    entropy::{Entropy, EntropyError},
+    event::Event,
+    id::SessionId,
+    limits::MAX_HOPS,
+    loaded::Loaded,
+    protocol::Commit,
+    record::Nonce,
+    session::{Shell, State},
+    step::{After, CommitError, Done, End, Step},
+    time::UnixTime,
+};
+
+/// The ways of a commit.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Plan {
+    Change,
+    Create,
+    End,
+    /// Nothing was asked for: the best effort that a used session gets.
+    Rest,
+    Renew {
+        auto: bool,
+    },
+}
+
+/// Starts the commit of a request whose session was asked for.
+pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy: &mut dyn Entropy) -> Step {
+    if let Opened::Live(admitted) = &loaded.opened
+        && loaded.rotate
+        && admitted.hops >= MAX_HOPS
+    {
+        // One more pointer would be one that is not followed: the ticket must go on working.
+        shell.events.push(Event::TooManyHops);
+        loaded.rotate = false;
+    }
+    let plan = match refusal(&shell, &loaded, now) {
+        None => plan(&shell, &loaded, now),
+        Some(error) => return refuse(shell, loaded, error),
+    };
+    let Some(plan) = plan else {
+        let end = loaded.destroy.then_some(End::NothingToEnd);
+        return Step::Done(Done::new(shell, Ok(()), end, After::State(State::Ready(loaded))));
+    };
+    let Ok((nonce, id)) = draw(&shell, plan, &loaded, entropy) else {
+        return refuse(shell, loaded, CommitError::Entropy);
+    };
+    let changed = loaded.is_changed();
+    let Loaded { opened, mut data, edits, lifetime, destroy, .. } = loaded;
+    let mut job = Job {
+        edits,
+        lifetime,
+        changed,
+        auto: plan == Plan::Renew { auto: true },
+        recreate: None,
+        nonce,
+        id,
+        now,
+        loaded_at: now,
+        expires_in: Duration::ZERO,
+        presented: None,
+        wrote: false,
+        replays: 0,
+        operations: 0,
+        hops: 0,
+        unsettled: None,
+        end: (destroy && plan != Plan::End).then_some(End::NothingToEnd),
+        failure: None,
+    };
+    if plan == Plan::End {
+        job.recreate = changed.then(|| core::mem::take(&mut data));
+    }
+    match opened {
+        Opened::Live(admitted) if plan != Plan::End => {
+            let Admitted { mut live, expires_in, loaded_at, presented, .. } = *admitted;
+            live.record.data = data;
+            job.expires_in = expires_in;
+            job.loaded_at = loaded_at;
+            job.presented = presented;
+            let commit = Commit { shell, job };
+            match plan {
+                Plan::Renew { .. } => commit.renew(live),
+                Plan::Change => commit.change(live),
+                Plan::Create | Plan::End | Plan::Rest => {
+                    live.record.data.revert();
+                    commit.rest(live)
+                }
+            }
+        }
+        Opened::Live(admitted) => Commit { shell, job }.strike(EndTarget::At(admitted.live.key, admitted.live.version)),
+        Opened::Dead(target) | Opened::Undecodable { target, .. } if plan == Plan::End => {
+            Commit { shell, job }.strike(target)
+        }
+        _ => Commit { shell, job }.create(data),
+    }
+}
+
+/// Why what was asked for cannot be done on what was opened.
+fn refusal(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<CommitError> {
+    let Loaded { destroy, rotate, .. } = *loaded;
+    let changed = loaded.is_changed();
+    match &loaded.opened {
+        Opened::Ambiguous if changed || rotate || destroy => Some(CommitError::Ambiguous),
+        Opened::Stale if destroy => Some(CommitError::StaleTicket),
+        Opened::Stale | Opened::Superseded if changed => Some(CommitError::Lost),
+        Opened::Undecodable { error, .. } if destroy && !error.may_be_ended() => Some(CommitError::Undecodable(*error)),
+        Opened::Live(admitted) if (changed || rotate) && !destroy && is_late(shell, admitted, now) => {
+            Some(CommitError::TooLate)
+        }
+        Opened::Absent | Opened::Dead(_) if changed && !shell.may_create => Some(CommitError::CrossSite),
+        _ => None,
+    }
+}
+
+fn refuse(mut shell: Shell, mut loaded: Loaded, error: CommitError) -> Step {
+    let (event, end) = match error {
+        CommitError::CrossSite => (Some(Event::CrossSite), End::NothingToEnd),
+        CommitError::Lost => (Some(Event::Lost), End::NothingToEnd),
+        _ => (None, End::Failed),
+    };
+    event.into_iter().for_each(|event| shell.events.push(event));
+    loaded.drop_edits();
+    let end = loaded.destroy.then_some(end);
+    Step::Done(Done::new(shell, Err(error), end, After::State(State::Ready(loaded))))
+}
+
+fn plan(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<Plan> {
+    let changed = loaded.is_changed();
+    match &loaded.opened {
+        Opened::Live(_) | Opened::Dead(_) | Opened::Undecodable { .. } if loaded.destroy => Some(Plan::End),
+        Opened::Live(_) if loaded.rotate => Some(Plan::Renew { auto: false }),
+        Opened::Live(admitted) if is_renewal_due(shell, admitted, now) => Some(Plan::Renew { auto: true }),
+        Opened::Live(_) if changed => Some(Plan::Change),
+        Opened::Live(_) => Some(Plan::Rest),
+        Opened::Absent | Opened::Dead(_) if changed => Some(Plan::Create),
+        _ => None,
+    }
+}
+
+/// Draws the randomness that a commit may need, and no more.
+fn draw(
+    shell: &Shell,
+    plan: Plan,
+    loaded: &Loaded,
+    entropy: &mut dyn Entropy,
+) -> Result<(Nonce, Option<SessionId>), EntropyError> {
+    let mut nonce = [0; Nonce::LEN];
+    if plan != Plan::Rest {
+        entropy.fill(&mut nonce)?;
+    }
+    let mints = match plan {
+        Plan::Create | Plan::Renew { .. } => true,
+        Plan::End => loaded.is_changed(),
+        Plan::Change | Plan::Rest => false,
+    };
+    let id = if mints { Some(shell.policy.tokens.new_id(entropy)?) } else { None };
+    Ok((Nonce::from_bytes(nonce), id))
+}
+
+fn is_late(shell: &Shell, admitted: &Admitted, now: UnixTime) -> bool {
+    now.since(admitted.loaded_at) > shell.policy.max_request
+}
+
+/// By age only where the new ticket reaches a page; never for a request that came through a pointer, and never without
+/// pointers, when a lost response would sign the visitor out.
+fn is_renewal_due(shell: &Shell, admitted: &Admitted, now: UnixTime) -> bool {
+    let age = now.since(admitted.live.record.issued);
+    let by_age = shell.may_renew && shell.policy.renew_after.is_some_and(|after| age >= after);
+    let may_renew = admitted.hops == 0 && shell.policy.codec.has_markers() && !is_late(shell, admitted, now);
+    may_renew && (by_age || admitted.outdated)
+}
