@@ -115,6 +115,7 @@ mod plan;
 mod protocol;
 mod record;
 mod request;
+mod rest;
 mod sealed;
 mod session;
 mod step;

@@ -22,8 +22,8 @@
 //!             └────────┼─────────────────────────────────┘
 //!                      └─ Absent ──► vanished
 //!
-//! Rest ──┬─ first presentation ──► Presenting (Load) ──► Closing (Replace) ──► Clearing (Replace) ──► done
-//!        └─ touch due ──► Touching ──► done
+//! Rest (`rest.rs`) ──┬─ first presentation ──► Presenting (Load) ──► Closing (Replace) ──► Clearing (Replace) ──► done
+//!                    └─ touch due ──► Touching ──► done
 //! ```
 //!
 //! Nothing is ever written without a condition, and a change never falls back to a creation. Once a write may still land
@@ -33,7 +33,7 @@
 use std::sync::Arc;
 
 use crate::{
-    admission::{Admission, Admitted, Opened, is_superseded},
+    admission::{Admission, Opened, is_superseded},
     commit::{Draft, EndTarget, Fresh, Job, Live, Sight},
     data::Data,
     event::Event,
@@ -56,7 +56,7 @@ pub(crate) struct Machine {
 }
 
 /// Which operation is under way, with what is needed to go on.
-enum State {
+pub(crate) enum State {
     Abandoning(Next),
     Changing(Attempt),
     Clearing(Live),
@@ -73,7 +73,7 @@ enum State {
 }
 
 /// What a look is for.
-enum Why {
+pub(crate) enum Why {
     /// A change, with the try whose answer is missing.
     Change(Option<Attempt>),
     End,
@@ -81,20 +81,20 @@ enum Why {
 }
 
 /// What follows after the record of a renewal that lost was removed.
-enum Next {
+pub(crate) enum Next {
     Follow(StoreKey),
     Lost(StoreKey),
 }
 
 /// A change on its way over one version of a record.
-struct Attempt {
+pub(crate) struct Attempt {
     key: StoreKey,
     version: Version,
     draft: Draft,
 }
 
 /// A renewal on its way: the record under its new id, and the old one that must point to it.
-struct Renewal {
+pub(crate) struct Renewal {
     fresh: Fresh,
     version: Option<Version>,
     old: StoreKey,
@@ -171,7 +171,11 @@ impl Machine {
 
             (State::Ending(_), Outcome::Done(_) | Outcome::Removed) => commit.ended(End::Ended),
             (State::Ending(key), Outcome::Conflict(Some(found))) => commit.saw_end(key, Some(found)),
-            (State::Ending(key), Outcome::Conflict(None) | Outcome::Unknown) => commit.look(key, Why::End),
+            (State::Ending(key), Outcome::Conflict(None)) => commit.look(key, Why::End),
+            (State::Ending(key), Outcome::Unknown) => {
+                commit.job.unsettled = Some(0);
+                commit.look(key, Why::End)
+            }
             (State::Ending(key), Outcome::Absent) => commit.saw_end(key, None),
             (State::Ending(key), Outcome::Failed) => commit.fail_end(CommitError::Store, key),
 
@@ -179,7 +183,7 @@ impl Machine {
             (State::Looking(key, why), Outcome::Absent) => commit.saw(key, None, why),
             (State::Looking(key, why), Outcome::Failed | Outcome::Unknown) => match why {
                 Why::Change(_) => commit.fail(CommitError::Store, Some(key)),
-                Why::End => commit.fail_end(CommitError::OutcomeUnknown, key),
+                Why::End => commit.fail_end(CommitError::Store, key),
                 Why::Swing(_) => commit.fail(CommitError::Store, Some(key)),
             },
 
@@ -464,6 +468,7 @@ impl Commit {
     }
 
     fn ended(mut self, end: End) -> Step {
+        self.job.unsettled = None;
         self.job.end = Some(end);
         let event = match end {
             End::Ended => Some(Event::Ended),
@@ -488,86 +493,16 @@ impl Commit {
 
     /// The end is tried again by the next commit of this request.
     fn fail_end(mut self, error: CommitError, key: StoreKey) -> Step {
+        let error = if self.job.unsettled.is_some() { CommitError::OutcomeUnknown } else { error };
         self.job.end = Some(End::Failed);
         let mut loaded = Loaded::new(Arc::clone(&self.shell.policy), Opened::Dead(EndTarget::Follow(key)));
         loaded.destroy();
         self.finish(Err(error), After::State(SessionState::Ready(loaded)))
     }
 
-    // Rest: best effort, after all that was asked for
-
-    /// A change or a renewal is done.
-    fn settled(mut self, live: Live) -> Step {
-        self.job.wrote = true;
-        self.rest(live)
-    }
-
-    pub(crate) fn rest(self, live: Live) -> Step {
-        let is_late = self.job.now.since(self.job.loaded_at) > self.shell.policy.max_request;
-        let is_first = self.job.presented.as_ref() == Some(&live.key);
-        match &live.record.predecessor {
-            _ if is_late => self.rested(live),
-            Some(predecessor) if is_first => {
-                let key = predecessor.clone();
-                self.ask(Op::Load { key: key.clone() }, State::Presenting(live, key))
-            }
-            _ => self.touch(live),
-        }
-    }
-
-    fn saw_predecessor(self, live: Live, key: StoreKey, found: Stored) -> Step {
-        let (moved, version) = match Sight::of(&self.shell.policy, &key, Some(found)) {
-            Sight::Moved(moved, version) if moved.to == live.key && moved.closes_at.is_none() => (moved, version),
-            Sight::Moved(moved, _) if moved.to == live.key => return self.clear_predecessor(live),
-            Sight::Absent | Sight::Ended(_) => return self.clear_predecessor(live),
-            Sight::Moved(..) | Sight::Record(_) | Sight::Undecodable(..) => return self.touch(live),
-        };
-        match self.job.closing(&self.shell.policy, &key, moved) {
-            Ok((value, ttl)) => self.ask(Op::Replace { key, version, value, ttl }, State::Closing(live)),
-            Err(_) => self.touch(live),
-        }
-    }
-
-    fn clear_predecessor(self, mut live: Live) -> Step {
-        let Live { key, version, .. } = &live;
-        let (key, version) = (key.clone(), version.clone());
-        live.record.predecessor = None;
-        match self.job.written(&self.shell.policy, &key, live.record) {
-            Ok(Draft { record, value, ttl }) => {
-                let op = Op::Replace { key: key.clone(), version: version.clone(), value: value.clone(), ttl };
-                self.ask(op, State::Clearing(Live { key, version, value, record }))
-            }
-            Err(_) => self.finish(Ok(()), Admission::again(key)),
-        }
-    }
-
-    /// Extends the time to live if that adds enough, and nothing else has written the record.
-    fn touch(self, live: Live) -> Step {
-        let Job { now, loaded_at, expires_in, wrote, .. } = self.job;
-        let ttl = self.shell.policy.longest.ttl(&live.record, now);
-        let adds = ttl.saturating_sub(expires_in.saturating_sub(now.since(loaded_at)));
-        if wrote || adds <= live.record.idle / self.shell.policy.touch_part {
-            return self.rested(live);
-        }
-        let op = Op::Touch { key: live.key.clone(), version: live.version.clone(), value: live.value.clone(), ttl };
-        self.ask(op, State::Touching(live))
-    }
-
-    /// The request's session lives on.
-    fn rested(self, live: Live) -> Step {
-        let Job { now, loaded_at, expires_in, wrote, .. } = self.job;
-        let (expires_in, loaded_at) = match wrote {
-            false => (expires_in, loaded_at),
-            true => (self.shell.policy.longest.ttl(&live.record, now), now),
-        };
-        let presented = self.job.presented.clone();
-        let admitted = Admitted { live, expires_in, hops: 0, loaded_at, outdated: false, presented };
-        self.finish(Ok(()), After::Written(Box::new(admitted)))
-    }
-
     // Common to all
 
-    fn ask(mut self, op: Op, state: State) -> Step {
+    pub(crate) fn ask(mut self, op: Op, state: State) -> Step {
         self.job.operations += 1;
         if self.job.operations > MAX_OPERATIONS {
             return match state {
@@ -627,7 +562,7 @@ impl Commit {
         After::State(SessionState::Ready(Loaded::new(Arc::clone(&self.shell.policy), Opened::Absent)))
     }
 
-    fn finish(mut self, result: Result<(), CommitError>, after: After) -> Step {
+    pub(crate) fn finish(mut self, result: Result<(), CommitError>, after: After) -> Step {
         if self.job.replays > 0 {
             self.shell.events.push(Event::Conflict(self.job.replays));
         }

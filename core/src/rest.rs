@@ -1,0 +1,82 @@
+//! What a used session gets when all that was asked for is done: best effort, and never an error.
+
+use crate::{
+    admission::{Admission, Admitted},
+    commit::{Draft, Job, Live, Sight},
+    id::StoreKey,
+    op::Op,
+    protocol::{Commit, State},
+    step::{After, Step},
+    value::Stored,
+};
+
+impl Commit {
+    /// A change or a renewal is done.
+    pub(crate) fn settled(mut self, live: Live) -> Step {
+        self.job.wrote = true;
+        self.rest(live)
+    }
+
+    pub(crate) fn rest(self, live: Live) -> Step {
+        let is_late = self.job.now.since(self.job.loaded_at) > self.shell.policy.max_request;
+        let is_first = self.job.presented.as_ref() == Some(&live.key);
+        match &live.record.predecessor {
+            _ if is_late => self.rested(live),
+            Some(predecessor) if is_first => {
+                let key = predecessor.clone();
+                self.ask(Op::Load { key: key.clone() }, State::Presenting(live, key))
+            }
+            _ => self.touch(live),
+        }
+    }
+
+    pub(crate) fn saw_predecessor(self, live: Live, key: StoreKey, found: Stored) -> Step {
+        let (moved, version) = match Sight::of(&self.shell.policy, &key, Some(found)) {
+            Sight::Moved(moved, version) if moved.to == live.key && moved.closes_at.is_none() => (moved, version),
+            Sight::Moved(moved, _) if moved.to == live.key => return self.clear_predecessor(live),
+            Sight::Absent | Sight::Ended(_) => return self.clear_predecessor(live),
+            Sight::Moved(..) | Sight::Record(_) | Sight::Undecodable(..) => return self.touch(live),
+        };
+        match self.job.closing(&self.shell.policy, &key, moved) {
+            Ok((value, ttl)) => self.ask(Op::Replace { key, version, value, ttl }, State::Closing(live)),
+            Err(_) => self.touch(live),
+        }
+    }
+
+    pub(crate) fn clear_predecessor(self, mut live: Live) -> Step {
+        let Live { key, version, .. } = &live;
+        let (key, version) = (key.clone(), version.clone());
+        live.record.predecessor = None;
+        match self.job.written(&self.shell.policy, &key, live.record) {
+            Ok(Draft { record, value, ttl }) => {
+                let op = Op::Replace { key: key.clone(), version: version.clone(), value: value.clone(), ttl };
+                self.ask(op, State::Clearing(Live { key, version, value, record }))
+            }
+            Err(_) => self.finish(Ok(()), Admission::again(key)),
+        }
+    }
+
+    /// Extends the time to live if that adds enough, and nothing else has written the record.
+    pub(crate) fn touch(self, live: Live) -> Step {
+        let Job { now, loaded_at, expires_in, wrote, .. } = self.job;
+        let ttl = self.shell.policy.longest.ttl(&live.record, now);
+        let adds = ttl.saturating_sub(expires_in.saturating_sub(now.since(loaded_at)));
+        if wrote || adds <= live.record.idle / self.shell.policy.touch_part {
+            return self.rested(live);
+        }
+        let op = Op::Touch { key: live.key.clone(), version: live.version.clone(), value: live.value.clone(), ttl };
+        self.ask(op, State::Touching(live))
+    }
+
+    /// The request's session lives on.
+    pub(crate) fn rested(self, live: Live) -> Step {
+        let Job { now, loaded_at, expires_in, wrote, .. } = self.job;
+        let (expires_in, loaded_at) = match wrote {
+            false => (expires_in, loaded_at),
+            true => (self.shell.policy.longest.ttl(&live.record, now), now),
+        };
+        let presented = self.job.presented.clone();
+        let admitted = Admitted { live, expires_in, hops: 0, loaded_at, outdated: false, presented };
+        self.finish(Ok(()), After::Written(Box::new(admitted)))
+    }
+}
