@@ -40,7 +40,8 @@ pub(crate) enum Opened {
     Dead(EndTarget),
     /// The ticket was renewed away: what it stood for may live on, so that a write must not overwrite its cookie.
     Stale,
-    Superseded,
+    /// Given up a moment ago, by a login, or by an elevation that made what stands here; only an end follows that.
+    Superseded(Option<EndTarget>),
     Undecodable {
         target: EndTarget,
         error: DecodeError,
@@ -55,7 +56,7 @@ impl Opened {
             Self::Absent => 0,
             Self::Dead(_) => 1,
             Self::Stale => 2,
-            Self::Superseded => 3,
+            Self::Superseded(_) => 3,
             Self::Undecodable { .. } => 4,
             Self::Live(_) => 5,
             Self::Ambiguous => 6,
@@ -155,7 +156,7 @@ impl Admission {
             }
             Sight::Ended(ended) if is_superseded(policy, &ended, now) => {
                 events.push(Event::Superseded);
-                Opened::Superseded
+                Opened::Superseded(ended.next.map(EndTarget::Follow))
             }
             Sight::Ended(ended) => {
                 events.push(Event::ReusedEnded);

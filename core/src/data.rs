@@ -13,7 +13,11 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{codec::DecodeError, json::Json, value::Value};
+use crate::{
+    codec::DecodeError,
+    json::{Json, is_same},
+    value::Value,
+};
 
 /// The data of a record: what was loaded, as bytes, and what was changed since.
 ///
@@ -96,11 +100,11 @@ impl Data {
         self.iter().count()
     }
 
-    /// Tells whether the text of a value differs from what was loaded.
+    /// Tells whether a value differs from what was loaded, as JSON.
     pub fn is_changed(&self) -> bool {
         self.changed.iter().any(|(key, change)| match (self.base.get(key), change) {
             (None, None) => false,
-            (Some(old), Some(new)) => old != new.as_str(),
+            (Some(old), Some(new)) => !is_same(old, new.as_str(), 32),
             _ => true,
         })
     }

@@ -1,8 +1,9 @@
 //! JSON text, checked once.
 
 use core::fmt;
+use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::edits::ReplayError;
@@ -47,6 +48,27 @@ impl Json {
     pub fn as_str(&self) -> &str {
         self.0.get()
     }
+}
+
+/// Tells whether two texts are the same JSON: white space, escapes and the order of members do not count; numbers are
+/// the same only as text, so that none is rounded. Values nested deeper than `levels` are compared as text.
+pub(crate) fn is_same(a: &str, b: &str, levels: u32) -> bool {
+    if a == b {
+        return true;
+    }
+    let (Some(first), true) = (a.bytes().next(), levels > 0) else { return false };
+    let is_same = |(a, b): (&&RawValue, &&RawValue)| is_same(a.get(), b.get(), levels - 1);
+    match first {
+        b'"' => both::<String>(a, b).is_some_and(|(a, b)| a == b),
+        b'[' => both::<Vec<&RawValue>>(a, b).is_some_and(|(a, b)| a.len() == b.len() && a.iter().zip(&b).all(is_same)),
+        b'{' => both::<BTreeMap<String, &RawValue>>(a, b)
+            .is_some_and(|(a, b)| a.keys().eq(b.keys()) && a.values().zip(b.values()).all(is_same)),
+        _ => false,
+    }
+}
+
+fn both<'a, T: Deserialize<'a>>(a: &'a str, b: &'a str) -> Option<(T, T)> {
+    serde_json::from_str(a).ok().zip(serde_json::from_str(b).ok())
 }
 
 impl Serialize for Json {

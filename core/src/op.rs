@@ -71,6 +71,19 @@ impl Op {
         }
     }
 
+    /// Tells whether the operation can end so. Each can fail or leave its outcome unknown.
+    pub(crate) fn admits(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Failed | Outcome::Unknown => true,
+            Outcome::Absent => !matches!(self, Self::Create { .. }),
+            Outcome::Conflict(_) => !matches!(self, Self::Create { .. } | Self::Load { .. }),
+            Outcome::Done(_) => !matches!(self, Self::Load { .. } | Self::Remove { .. }),
+            Outcome::Exists => matches!(self, Self::Create { .. }),
+            Outcome::Found(_) => matches!(self, Self::Load { .. }),
+            Outcome::Removed => matches!(self, Self::Remove { .. }),
+        }
+    }
+
     /// Returns what kind of operation it is.
     pub fn kind(&self) -> OpKind {
         match self {

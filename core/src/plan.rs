@@ -94,7 +94,9 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
             }
         }
         Opened::Live(admitted) => Commit { shell, job }.strike(EndTarget::At(admitted.live.key, admitted.live.version)),
-        Opened::Dead(target) | Opened::Undecodable { target, .. } if plan == Plan::End => {
+        Opened::Dead(target) | Opened::Superseded(Some(target)) | Opened::Undecodable { target, .. }
+            if plan == Plan::End =>
+        {
             Commit { shell, job }.strike(target)
         }
         _ => Commit { shell, job }.create(data),
@@ -108,7 +110,9 @@ fn refusal(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<CommitError>
     match &loaded.opened {
         Opened::Ambiguous if changed || rotate || destroy => Some(CommitError::Ambiguous),
         Opened::Stale if destroy => Some(CommitError::StaleTicket),
-        Opened::Stale | Opened::Superseded if changed => Some(CommitError::Lost),
+        // An end goes before what was written after it.
+        Opened::Superseded(Some(_)) if destroy => None,
+        Opened::Stale | Opened::Superseded(_) if changed => Some(CommitError::Lost),
         Opened::Undecodable { error, .. } if destroy && !error.may_be_ended() => Some(CommitError::Undecodable(*error)),
         Opened::Live(admitted) if (changed || rotate) && !destroy && is_late(shell, admitted, now) => {
             Some(CommitError::TooLate)
@@ -133,7 +137,11 @@ fn refuse(mut shell: Shell, mut loaded: Loaded, error: CommitError) -> Step {
 fn plan(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<Plan> {
     let changed = loaded.is_changed();
     match &loaded.opened {
-        Opened::Live(_) | Opened::Dead(_) | Opened::Undecodable { .. } if loaded.destroy => Some(Plan::End),
+        Opened::Live(_) | Opened::Dead(_) | Opened::Superseded(Some(_)) | Opened::Undecodable { .. }
+            if loaded.destroy =>
+        {
+            Some(Plan::End)
+        }
         Opened::Live(_) if loaded.rotate => Some(Plan::Renew { auto: false }),
         Opened::Live(admitted) if is_renewal_due(shell, admitted, now) => Some(Plan::Renew { auto: true }),
         Opened::Live(_) if changed => Some(Plan::Change),
@@ -167,11 +175,12 @@ fn is_late(shell: &Shell, admitted: &Admitted, now: UnixTime) -> bool {
     now.since(admitted.loaded_at) > shell.policy.max_request
 }
 
-/// By age only where the new ticket reaches a page; never for a request that came through a pointer, and never without
+/// Only where the new ticket reaches a page; never for a request that came through a pointer, and never without
 /// pointers, when a lost response would sign the visitor out.
 fn is_renewal_due(shell: &Shell, admitted: &Admitted, now: UnixTime) -> bool {
     let age = now.since(admitted.live.record.issued);
-    let by_age = shell.may_renew && shell.policy.renew_after.is_some_and(|after| age >= after);
-    let may_renew = admitted.hops == 0 && shell.policy.codec.has_markers() && !is_late(shell, admitted, now);
+    let by_age = shell.policy.renew_after.is_some_and(|after| age >= after);
+    let may_renew =
+        shell.may_renew && admitted.hops == 0 && shell.policy.codec.has_markers() && !is_late(shell, admitted, now);
     may_renew && (by_age || admitted.outdated)
 }

@@ -108,8 +108,11 @@ impl Machine {
 
     /// Takes the outcome of the operation.
     pub(crate) fn resume(self, outcome: Outcome, now: UnixTime) -> Step {
-        let Self { mut commit, op: _, state } = self;
+        let Self { mut commit, op, state } = self;
         commit.job.now = now;
+        if !op.admits(&outcome) {
+            return commit.unexpected(state);
+        }
         match (state, outcome) {
             (State::Creating(fresh), Outcome::Done(version)) => commit.created(fresh, version),
             (State::Creating(_), Outcome::Exists) => commit.fail(CommitError::IdCollision, None),
@@ -204,19 +207,7 @@ impl Machine {
             }
             (State::Touching(live), _) => commit.rested(live),
 
-            (State::Ending(key) | State::Looking(key, Why::End), _) => {
-                commit.fail_end(CommitError::UnexpectedOutcome, key)
-            }
-            (State::Looking(key, _), _) => commit.fail(CommitError::UnexpectedOutcome, Some(key)),
-            (State::Changing(Attempt { key, .. }), _) => commit.fail(CommitError::UnexpectedOutcome, Some(key)),
-            (
-                State::Opening(Renewal { old, .. })
-                | State::Swinging(Renewal { old, .. })
-                | State::Refreshing(Renewal { old, .. })
-                | State::Recalling(Renewal { old, .. }),
-                _,
-            ) => commit.fail(CommitError::UnexpectedOutcome, Some(old)),
-            (State::Abandoning(_) | State::Creating(_), _) => commit.fail(CommitError::UnexpectedOutcome, None),
+            (state, _) => commit.unexpected(state),
         }
     }
 }
@@ -555,6 +546,24 @@ impl Commit {
         let after = key.map_or_else(|| self.nothing(), Admission::again);
         let is_nobodys = self.job.auto && !self.job.changed;
         self.finish(if is_nobodys { Ok(()) } else { Err(error) }, after)
+    }
+
+    fn unexpected(self, state: State) -> Step {
+        let key = match state {
+            State::Ending(key) | State::Looking(key, Why::End) => {
+                return self.fail_end(CommitError::UnexpectedOutcome, key);
+            }
+            State::Clearing(live) | State::Closing(live) | State::Presenting(live, _) | State::Touching(live) => {
+                Some(live.key)
+            }
+            State::Changing(Attempt { key, .. }) | State::Looking(key, _) => Some(key),
+            State::Opening(renewal)
+            | State::Recalling(renewal)
+            | State::Refreshing(renewal)
+            | State::Swinging(renewal) => Some(renewal.old),
+            State::Abandoning(_) | State::Creating(_) => None,
+        };
+        self.fail(CommitError::UnexpectedOutcome, key)
     }
 
     /// The request goes on without a session.

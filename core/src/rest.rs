@@ -59,9 +59,11 @@ impl Commit {
     /// Extends the time to live if that adds enough, and nothing else has written the record.
     pub(crate) fn touch(self, live: Live) -> Step {
         let Job { now, loaded_at, expires_in, wrote, .. } = self.job;
-        let ttl = self.shell.policy.longest.ttl(&live.record, now);
+        let policy = &self.shell.policy;
+        let ttl = policy.longest.ttl(&live.record, now);
+        let idle = live.record.idle.min(policy.longest.idle());
         let adds = ttl.saturating_sub(expires_in.saturating_sub(now.since(loaded_at)));
-        if wrote || adds <= live.record.idle / self.shell.policy.touch_part {
+        if wrote || adds <= idle / policy.touch_part {
             return self.rested(live);
         }
         let op = Op::Touch { key: live.key.clone(), version: live.version.clone(), value: live.value.clone(), ttl };

@@ -241,7 +241,7 @@ pub enum CommitError {
     Replay(ReplayError),
     /// The ticket was renewed away long ago. What it stood for may live on under its successor, and was not ended.
     StaleTicket,
-    /// The store could not do it, and surely did not.
+    /// The store could not do it; nothing of it can be reached, now or later.
     Store,
     /// The request took longer from its load to its commit than is allowed.
     TooLate,

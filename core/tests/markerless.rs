@@ -107,6 +107,8 @@ fn a_renewal_creates_then_removes_the_old_record() {
     assert_eq!((w.peek(&new, "n"), w.opens(&jar)), (Some(1), false));
     assert_eq!(w.store.keys().len(), 1);
     assert_eq!(w.request(&new, |_| ()).result(), Ok(()));
+    w.ops();
+    assert_eq!(w.request(&new, |_| ()).result(), Ok(()));
     assert_eq!(w.ops(), "load", "there is no pointer to close");
 }
 

@@ -4,7 +4,7 @@
 
 mod common;
 
-use cloakroom_core::{CommitError, CookieChange, Done, End, Event, Loaded, Session};
+use cloakroom_core::{CommitError, CookieChange, Done, End, EndCause, Ended, Entry, Event, Loaded, Nonce, Session};
 use common::{Fault, HOUR, SECOND, World, add, has, ticket};
 
 fn save(w: &mut World, cookie: &str, edit: impl FnOnce(&mut Loaded)) -> Session {
@@ -129,7 +129,7 @@ fn events_are_those_of_the_whole_request() {
 }
 
 #[test]
-fn a_session_that_ended_between_two_saves_is_lost() {
+fn a_session_that_ended_between_two_saves_is_lost_and_stays_ended() {
     let mut w = World::new();
     let jar = w.sign_in();
     let session = save(&mut w, &jar, add(1));
@@ -137,9 +137,29 @@ fn a_session_that_ended_between_two_saves_is_lost() {
     let done = go_on(&mut w, session, add(1));
     assert_eq!((done.result(), done.cookie()), (Err(CommitError::Lost), CookieChange::Keep));
     assert!(w.live().is_empty());
+    let done = go_on(&mut w, done.reopen(), |loaded| {
+        assert!(loaded.is_new());
+        loaded.insert("m", &1).unwrap();
+    });
+    assert!(!w.opens(&jar));
+    if let Some(other) = ticket(&done) {
+        assert_eq!((w.peek(&other, "n"), w.peek(&other, "m")), (None, Some(1)), "nothing of the old one");
+    }
+}
+
+#[test]
+fn a_session_given_up_for_a_login_between_two_saves_makes_no_other() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let session = save(&mut w, &jar, add(1));
+    let by = Nonce::from_bytes([9; 8]);
+    let ended = Ended { by, cause: EndCause::Login, at: w.now(), next: None };
+    w.put(&w.key(&jar), &Entry::Ended(ended), HOUR);
+    let done = go_on(&mut w, session, add(1));
+    assert_eq!((done.result(), done.cookie()), (Err(CommitError::Lost), CookieChange::Keep));
     let done = go_on(&mut w, done.reopen(), add(1));
-    assert_eq!(done.result(), Err(CommitError::Lost), "and stays so for this request");
-    assert!(w.live().is_empty());
+    assert_eq!((done.result(), done.cookie()), (Err(CommitError::Lost), CookieChange::Keep));
+    assert!(w.live().is_empty(), "its cookie would overwrite the login's");
 }
 
 #[test]

@@ -1,4 +1,92 @@
-//! Web sessions for axum, hyper and everything else that speaks tower.
+//! Web sessions for axum, hyper and everything else that speaks tower, on any runtime and store.
+//!
+//! ```rust
+//! use axum::{Router, routing::get};
+//! use cloakroom_tokio::Tokio;
+//! use cloakroom_tower::{Keyring, KeyringExt, MemoryStore, Session, SessionError, SessionLayer, Sessions};
+//!
+//! fn app() -> Result<Router, Box<dyn std::error::Error>> {
+//!     let sessions = Sessions::new(Keyring::from_env("SESSION_KEYS")?, MemoryStore::new(Tokio), Tokio);
+//!     Ok(Router::new().route("/", get(visits)).layer(SessionLayer::new(sessions)))
+//! }
+//!
+//! async fn visits(session: Session) -> Result<String, SessionError> {
+//!     let n = session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1).await?;
+//!     Ok(format!("visit {n}"))
+//! }
+//! ```
+//!
+//! The browser holds a ticket that only we can print, the store holds the coat. A pure state machine decides everything
+//! about a session; the glue around it only does what it asks.
+//!
+//! * **Logout is final.** No interleaving of requests, faults and renewals brings an ended session back.
+//! * **No lost updates.** Two requests that change one session at the same time both keep their changes, key by key;
+//!   concurrent increments all count.
+//! * **An id that we did not mint costs nothing.** It is refused by its signature, before any store sees it.
+//! * **Quiet.** A request that never touches its session costs no store operation, no `Set-Cookie` and no `Vary`.
+//! * **Honest.** A ticket is set only for a stored record, and a response never tells of success what is not stored.
+//! * **Safe by default.** `__Host-id; Secure; HttpOnly; SameSite=Lax`, ids that no store ever sees, idle and absolute
+//!   timeout, keys that rotate, a store that is down is a 503 and never an empty session.
+//!
+//! # In a handler
+//!
+//! [`Session`] is an extractor; [`Session::find`] gives it to services that are not axum handlers. Its methods come from
+//! [`cloakroom_store::Session`]: `get`, `insert`, `remove`, `update`, `clear`, `rotate`, `destroy`, `save` and more. The
+//! first of them loads, once; what they change is stored before the response's headers leave.
+//!
+//! # Settings
+//!
+//! [`Engine::builder`] has those of the session: cookie, lifetimes, renewal, codec. [`Sessions::builder`] joins an engine
+//! to a store and a runtime, and [`SessionLayer`] has those of the glue. Several sessions side by side differ by a marker
+//! type, each with an engine of its own:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use axum::{Router, routing::get};
+//! use cloakroom_tokio::Tokio;
+//! use cloakroom_tower::{
+//!     CookiePolicy, Engine, KeyId, Keyring, KeyringExt, Lifetime, MemoryStore, Session, SessionError, SessionLayer,
+//!     SessionName, Sessions,
+//! };
+//!
+//! #[derive(Clone, Copy, Debug)]
+//! struct Admin;
+//! impl SessionName for Admin {}
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let ring = Keyring::generate(KeyId::new(1))?;
+//! let store = MemoryStore::new(Tokio);
+//! let admin = Engine::builder(ring.clone())
+//!     .name("admin")
+//!     .cookie(CookiePolicy::named("__Host-admin".parse()?))
+//!     .lifetime(Lifetime::new(Duration::from_secs(5 * 60), Duration::from_secs(60 * 60)))
+//!     .build()?;
+//! let app: Router = Router::new()
+//!     .route("/", get(both))
+//!     .layer(SessionLayer::new(Sessions::new(ring, store.clone(), Tokio)))
+//!     .layer(SessionLayer::<Admin>::named(Sessions::builder(admin, store, Tokio).build()));
+//!
+//! async fn both(main: Session, admin: Session<Admin>) -> Result<String, SessionError> {
+//!     Ok(format!("{} {}", main.is_new().await?, admin.is_new().await?))
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! # What a response tells
+//!
+//! | what happened | response |
+//! |---|---|
+//! | all is stored | the handler's |
+//! | the handler answered 5xx | the handler's; edits are dropped, an end is not |
+//! | the store is down | 503, or the handler's where [`StoreFailure::ServeWithout`] is set and nothing was written |
+//! | an end is not known to be stored | 503 |
+//! | the session ended meanwhile, or too many others changed it | 409 |
+//! | the session's record would be too large | 413 |
+//! | a cross-site request without our cookie wrote | 403 |
+//!
+//! [`SessionLayer::refusal`] makes those responses look like the application's. What was noticed goes to `tracing`, target
+//! `cloakroom`, to [`Sessions::counters`], and as [`SessionTrace`] into the response's extensions.
 
 #![forbid(unsafe_code)]
 

@@ -50,10 +50,14 @@ impl Entropy for NoEntropy {
     }
 }
 
+pub(crate) fn bytes<const N: usize>(seed: u64) -> [u8; N] {
+    let mut bytes = [0; N];
+    Seeded(seed).fill(&mut bytes).unwrap();
+    bytes
+}
+
 pub(crate) fn key(id: u8) -> Key {
-    let mut bytes = [0; 32];
-    Seeded(u64::from(id)).fill(&mut bytes).unwrap();
-    Key::from_bytes(KeyId::new(id), &bytes).unwrap()
+    Key::from_bytes(KeyId::new(id), &bytes::<32>(id.into())).unwrap()
 }
 
 pub(crate) fn ring() -> Keyring {

@@ -1,0 +1,179 @@
+//! What was noticed is told to logs and to the services around, without an id, a ticket, a key or a value.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, extract::State, routing::get};
+use cloakroom_core::{Event, OpKind};
+use cloakroom_store::Finish;
+use cloakroom_tower::{Main, Session, SessionError, SessionTrace};
+use common::{RING, Trouble, World, add_one, send, ticket};
+use http::Response;
+use tracing_subscriber::fmt::MakeWriter;
+
+const VALUE: &str = "correct-horse-battery";
+
+/// Keeps what is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+
+    fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        tracing::subscriber::set_default(subscriber.with_writer(self.clone()).finish())
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+fn app(w: &Arc<World>) -> Router {
+    Router::new()
+        .route("/write", get(async |s: Session| s.insert("password", VALUE).await.unwrap()))
+        .route("/read", get(async |s: Session| -> Result<String, SessionError> { Ok(s.whole::<Whole>().await?.password) }))
+        .route("/wrong", get(async |s: Session| s.get::<u64>("password").await.map(drop).map_err(SessionError::from)))
+        .route("/add", get(async |s: Session| s.update("n", add_one).await.map(drop).unwrap()))
+        .route("/rotate", get(async |s: Session| s.rotate().await.unwrap()))
+        .route("/end", get(async |s: Session| s.destroy().await.unwrap()))
+        .route("/untouched", get(async |_: Session| ()))
+        .route(
+            "/conflict",
+            get(async |State(w): State<Arc<World>>, session: Session, headers: http::HeaderMap| {
+                session.update("n", add_one).await.unwrap();
+                let other = w.open(headers["cookie"].to_str().unwrap());
+                other.update("n", add_one).await.unwrap();
+                other.commit(Finish::Keep).await.result().unwrap();
+            }),
+        )
+        .layer(w.layer())
+        .with_state(Arc::clone(w))
+}
+
+#[derive(Default, serde::Deserialize, serde::Serialize)]
+struct Whole {
+    password: String,
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_log_line_holds_a_ticket_an_id_a_key_or_a_value() {
+    let log = Log::default();
+    let _listening = log.listen();
+    let w = Arc::new(World::new());
+    let app = app(&w);
+    let mut browser = ticket(&send(&app, "/write", "").await).unwrap();
+    let mut secrets = vec![VALUE.to_owned(), RING.rsplit(':').next().unwrap().to_owned()];
+    for path in ["/read", "/wrong", "/add", "/conflict", "/rotate", "/read", "/untouched"] {
+        secrets.push(browser.split_once('=').unwrap().1.to_owned());
+        if let Some(next) = ticket(&send(&app, path, &browser).await) {
+            browser = next;
+        }
+    }
+    let token = browser.split_once('=').unwrap().1.to_owned();
+    let tampered = format!("{}{}", &token[..40], if token.ends_with('A') { "BAAA" } else { "AAAA" });
+    for forged in [tampered, "AbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbA".to_owned(), "short-and-malformed".to_owned()] {
+        send(&app, "/read", &format!("__Host-id={forged}")).await;
+        secrets.push(forged);
+    }
+    for trouble in [Trouble::Fail, Trouble::Hang] {
+        for kind in [OpKind::Load, OpKind::Replace] {
+            w.store.always(kind, trouble.clone());
+            send(&app, "/add", &browser).await;
+            send(&app, "/end", &browser).await;
+            w.store.recover();
+        }
+    }
+    secrets.extend(w.store.held_keys().iter().flat_map(|key| [key.as_str().to_owned(), key.handle().as_str().to_owned()]));
+    w.store.corrupt();
+    send(&app, "/read", &browser).await;
+    send(&app, "/end", &browser).await;
+    send(&app, "/read", &browser).await;
+    let _ = Session::<Main>::find(&http::Extensions::new());
+    let text = log.take();
+    for event in ["created", "conflict", "renewed", "malformed_token", "undecodable", "ended", "reused_ended"] {
+        assert!(text.contains(event), "{event} is not in {text}");
+    }
+    assert!(text.contains("forged_token") || text.contains("unknown_key"));
+    assert!(text.contains("WARN"), "{text}");
+    for secret in secrets {
+        assert!(!text.contains(&secret), "{secret} is in {text}");
+        if secret.len() > 20 {
+            // Without the key id in front, which may be told, or the prefix of a store key.
+            let part = &secret[secret.len() - 14..];
+            assert!(!text.contains(part), "{part} is in {text}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_untouched_request_logs_nothing_of_its_session() {
+    let w = Arc::new(World::new());
+    let app = app(&w);
+    let browser = w.sign_in(1).await;
+    let log = Log::default();
+    let _listening = log.listen();
+    send(&app, "/untouched", &browser).await;
+    send(&app, "/untouched", "__Host-id=AbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbA").await;
+    assert!(!log.take().contains("cloakroom"));
+}
+
+fn trace<B>(response: &Response<B>) -> (String, &'static str, Vec<Event>) {
+    let trace = response.extensions().get::<SessionTrace<Main>>().unwrap();
+    (trace.ops().to_string(), trace.cookie(), trace.events().iter().collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_response_carries_what_was_decided() {
+    let w = Arc::new(World::new());
+    let app = app(&w);
+    let response = send(&app, "/add", "").await;
+    assert_eq!(trace(&response), ("create".to_owned(), "set", vec![Event::Created]));
+    let browser = ticket(&response).unwrap();
+    assert_eq!(trace(&send(&app, "/add", &browser).await), ("load,replace".to_owned(), "keep", vec![]));
+    assert_eq!(trace(&send(&app, "/read", &browser).await), ("load".to_owned(), "keep", vec![]));
+    assert!(send(&app, "/untouched", &browser).await.extensions().get::<SessionTrace<Main>>().is_none());
+    let conflict = trace(&send(&app, "/conflict", &browser).await);
+    assert_eq!(conflict, ("load,replace,replace".to_owned(), "keep", vec![Event::Conflict(1)]));
+
+    w.store.once(OpKind::Replace, Trouble::Fail);
+    let failed = send(&app, "/add", &browser).await;
+    assert_eq!(failed.status().as_u16(), 503);
+    assert_eq!(trace(&failed), ("load,replace".to_owned(), "keep", vec![]));
+    w.store.once(OpKind::Load, Trouble::Fail);
+    assert_eq!(trace(&send(&app, "/add", &browser).await).0, "load");
+
+    let response = send(&app, "/rotate", &browser).await;
+    assert_eq!(trace(&response), ("load,create,replace".to_owned(), "set", vec![Event::Renewed]));
+    let browser = ticket(&response).unwrap();
+    // The first presentation of a renewed ticket may add three.
+    assert_eq!(trace(&send(&app, "/read", &browser).await).0, "load,load,replace,replace");
+    assert_eq!(trace(&send(&app, "/read", &browser).await).0, "load");
+    assert_eq!(trace(&send(&app, "/end", &browser).await), ("load,replace".to_owned(), "clear", vec![Event::Ended]));
+    let (ops, cookie, events) = trace(&send(&app, "/read", &browser).await);
+    assert_eq!((ops.as_str(), cookie, events.as_slice()), ("load", "keep", &[Event::ReusedEnded][..]));
+}
