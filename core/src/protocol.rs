@@ -130,7 +130,7 @@ impl Machine {
                 commit.job.unsettled.get_or_insert(attempt.draft.record.commits - 1);
                 commit.look(attempt.key.clone(), Why::Change(Some(attempt)))
             }
-            (State::Changing(attempt), Outcome::Absent) => commit.lost(attempt.key),
+            (State::Changing(attempt), Outcome::Absent) => commit.saw_change(attempt.key, None, None),
             (State::Changing(attempt), Outcome::Failed) => commit.fail(CommitError::Store, Some(attempt.key)),
 
             (State::Opening(renewal), Outcome::Done(version)) => {
@@ -265,6 +265,8 @@ impl Commit {
 
     fn saw_change(mut self, key: StoreKey, found: Option<Stored>, attempt: Option<Attempt>) -> Step {
         let mut live = match Sight::of(&self.shell.policy, &key, found) {
+            // What was written may have gone on under another key before this one was removed.
+            Sight::Absent if self.job.unsettled.is_some() => return self.fail(CommitError::OutcomeUnknown, Some(key)),
             Sight::Absent | Sight::Ended(_) => return self.lost(key),
             Sight::Moved(moved, _) => return self.hop(moved.to, Why::Change(None)),
             Sight::Undecodable(_, error) => return self.fail(CommitError::Undecodable(error), Some(key)),
@@ -329,10 +331,8 @@ impl Commit {
             Sight::Moved(moved, _) if moved.to == renewal.fresh.key => self.publish(renewal),
             Sight::Moved(moved, _) => self.abandon(renewal, Next::Follow(moved.to)),
             Sight::Ended(_) => self.abandon(renewal, Next::Lost(key)),
-            // Without pointers, this may be our own removal.
-            Sight::Absent if self.job.unsettled.is_some() && !self.shell.policy.codec.has_markers() => {
-                self.fail(CommitError::OutcomeUnknown, None)
-            }
+            // The pointer may have been there, and gone; without pointers, this may be our own removal.
+            Sight::Absent if self.job.unsettled.is_some() => self.fail(CommitError::OutcomeUnknown, None),
             Sight::Absent => self.lost(key),
             Sight::Undecodable(_, error) => self.fail(CommitError::Undecodable(error), Some(key)),
             Sight::Record(live) if live.version == renewal.old_version => match self.job.count_replay() {

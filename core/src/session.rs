@@ -218,15 +218,23 @@ pub(crate) struct Candidates {
     tokens: [RawToken; MAX_TAGS_CHECKED],
     len: usize,
     malformed: bool,
-    capped: bool,
+    /// There were more lines or pairs than are read.
+    unread: bool,
+    /// There were more tokens than are checked.
+    unchecked: bool,
 }
 
 impl Candidates {
     fn find<'h>(policy: &Policy, cookie_headers: impl IntoIterator<Item = &'h [u8]>) -> Self {
-        let mut found =
-            Self { tokens: [const { RawToken::EMPTY }; MAX_TAGS_CHECKED], len: 0, malformed: false, capped: false };
+        let mut found = Self {
+            tokens: [const { RawToken::EMPTY }; MAX_TAGS_CHECKED],
+            len: 0,
+            malformed: false,
+            unread: false,
+            unchecked: false,
+        };
         let end = scan(cookie_headers, policy.cookie.name().as_str().as_bytes(), |value| found.add(policy, value));
-        found.capped |= end == Scan::Capped;
+        found.unread = end == Scan::Capped;
         found
     }
 
@@ -239,22 +247,23 @@ impl Candidates {
                     *slot = RawToken::new(value);
                     self.len += 1;
                 }
-                None => self.capped = true,
+                None => self.unchecked = true,
             }
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.len == 0 && !self.malformed && !self.capped
+        self.len == 0 && !self.malformed && !self.unread
     }
 
-    /// Checks the tags. Returns the keys of the distinct tickets, and whether there is more than was read.
+    /// Checks the tags. Returns the distinct tickets, and whether one that was not looked at may be the visitor's own: a
+    /// token beside others that someone may have planted, or anything in a header of which none of ours was read.
     pub(crate) fn verify(&self, policy: &Policy, events: &mut Events) -> (Vec4<Ticket>, bool) {
         if self.malformed {
             events.push(Event::MalformedToken);
         }
         let mut tickets: Vec4<Ticket> = Vec4::default();
-        let mut capped = self.capped;
+        let mut unchecked = self.unchecked;
         for token in &self.tokens[..self.len] {
             match policy.tokens.verify(token.as_bytes()) {
                 Ok(verified) => {
@@ -263,7 +272,7 @@ impl Candidates {
                     if let Some(known) = tickets.iter_mut().find(|known| known.key == ticket.key) {
                         known.outdated &= ticket.outdated;
                     } else {
-                        capped |= tickets.push(ticket).is_err();
+                        unchecked |= tickets.push(ticket).is_err();
                     }
                 }
                 Err(Refusal::Forged) => events.push(Event::ForgedToken),
@@ -271,10 +280,11 @@ impl Candidates {
                 Err(Refusal::UnknownKey(id)) => events.push(Event::UnknownKey(id)),
             }
         }
-        if capped {
+        if self.unread || unchecked {
             events.push(Event::HeaderCapped);
         }
-        (tickets, capped)
+        let is_ambiguous = unchecked || (self.unread && tickets.get(0).is_none());
+        (tickets, is_ambiguous)
     }
 }
 

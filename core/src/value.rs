@@ -46,10 +46,10 @@ impl fmt::Debug for Value {
 ///
 /// A version must never come back for another state of the same key, also not after the key was removed and made
 /// again. The machine only hands it back.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Version(Repr);
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 enum Repr {
     Bytes(Arc<[u8]>),
     Number(u64),
@@ -79,6 +79,16 @@ impl Version {
         match &self.0 {
             Repr::Bytes(bytes) => Some(bytes),
             Repr::Number(_) => None,
+        }
+    }
+}
+
+/// Bytes may be the value itself, which is private: only their number is printed.
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Bytes(bytes) => write!(f, "Version({} bytes)", bytes.len()),
+            Repr::Number(number) => write!(f, "Version({number})"),
         }
     }
 }

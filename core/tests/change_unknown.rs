@@ -127,8 +127,10 @@ fn an_unknown_write_is_found_again_behind_a_renewal() {
 }
 
 #[test]
-fn an_unknown_write_to_a_session_that_then_ended_is_lost() {
-    for (fault, vanishes) in [(Fault::UnknownApplied, false), (Fault::UnknownNever, true)] {
+fn an_unknown_write_to_a_session_that_then_ended_is_lost_and_to_one_that_then_vanished_in_doubt() {
+    let cases =
+        [(Fault::UnknownApplied, false, CommitError::Lost), (Fault::UnknownNever, true, CommitError::OutcomeUnknown)];
+    for (fault, vanishes, error) in cases {
         let mut w = World::new();
         let jar = w.sign_in();
         let slow = w.slow(&jar, add(1));
@@ -141,7 +143,7 @@ fn an_unknown_write_to_a_session_that_then_ended_is_lost() {
             assert_eq!(w.request(&jar, Loaded::destroy).result(), Ok(()));
         }
         let done = w.finish(step);
-        assert_eq!(done.result(), Err(CommitError::Lost));
+        assert_eq!(done.result(), Err(error));
         assert_quiet(&done);
         assert!(w.live().is_empty());
     }

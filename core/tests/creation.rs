@@ -75,9 +75,8 @@ fn without_entropy_nothing_is_sent() {
         loaded.rotate();
         add(1)(loaded);
     };
-    let edits: [(&str, &dyn Fn(&mut Loaded)); 4] =
-        [("", &|l| add(1)(l)), (&jar, &|l| add(1)(l)), (&jar, &rotate_and_add), (&jar, &Loaded::destroy)];
-    for (cookie, edit) in edits {
+    let edits: [fn(&mut Loaded); 3] = [|loaded| add(1)(loaded), rotate_and_add, Loaded::destroy];
+    for (cookie, edit) in [("", edits[0]), (&jar, edits[0]), (&jar, edits[1]), (&jar, edits[2])] {
         let slow = w.slow(cookie, edit);
         let Step::Done(done) = slow.commit(w.now(), &mut Broken) else { panic!("an operation without entropy") };
         assert_eq!((done.result(), done.cookie()), (Err(CommitError::Entropy), CookieChange::Keep));

@@ -40,7 +40,7 @@ fn what_is_written_reads_back() {
 #[test]
 fn every_mistake_has_its_error_that_names_the_key_or_the_place() {
     let (a, b) = (secret(1), secret(2));
-    let short = BASE64.encode(&bytes::<31>(1));
+    let short = BASE64.encode(bytes::<31>(1));
     for (text, error, names) in [
         (String::new(), KeyringError::NoPrimary, ""),
         ("# nothing".to_owned(), KeyringError::NoPrimary, ""),

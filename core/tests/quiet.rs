@@ -20,7 +20,7 @@ fn cases(w: &mut World) -> Vec<(&'static str, Vec<String>)> {
         ("a valid token", vec![valid.clone()]),
         ("two valid tokens", vec![valid.clone(), other]),
         ("a valid token in company", vec!["theme=dark; a=b".to_owned(), format!("x=1; {valid}; y=\"2\"")]),
-        ("a forged token", vec![forged.clone()]),
+        ("a forged token", vec![forged]),
         ("more forged tokens than are checked", vec![many.join("; ")]),
         ("a malformed token", vec!["__Host-id=nothing".to_owned()]),
         ("an empty value", vec!["__Host-id=".to_owned()]),

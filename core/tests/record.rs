@@ -230,11 +230,12 @@ fn a_stored_value_beyond_the_limit_is_not_parsed_and_not_absent() {
 #[test]
 fn deeply_nested_values_neither_overflow_nor_disturb() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let (w, jar) = with_data(&format!(r#"{{"deep":{deep},"n":0}}"#));
+    let (mut w, jar) = with_data(&format!(r#"{{"deep":{deep},"n":0}}"#));
     let mut session = w.open(&jar);
-    if let cloakroom_core::Access::Load(load) = session.access() {
-        let found = w.store.look(load.key());
-        let _ = load.supply(found, w.now());
+    match w.access(&mut session) {
+        Ok(loaded) => assert_eq!(loaded.get("n"), Ok(Some(0))),
+        Err(error) => assert_eq!(error, LoadError::Undecodable),
     }
-    drop(session.access());
+    let done = w.commit(session);
+    assert_eq!((done.cookie(), w.ops().as_str()), (CookieChange::Keep, "load"));
 }

@@ -115,6 +115,21 @@ fn a_failed_renewal_that_nobody_asked_for_is_nobodys_failure() {
 }
 
 #[test]
+fn a_renewal_in_doubt_that_nobody_asked_for_is_nobodys_failure_either() {
+    for pointer in [Fault::UnknownApplied, Fault::UnknownLater, Fault::UnknownNever] {
+        let (mut w, jar) = aged();
+        w.pass(11 * MINUTE);
+        let slow = w.slow(&jar, |_| ());
+        w.store.fault(1, pointer);
+        w.store.fault(2, Fault::Failed);
+        let done = w.commit(slow);
+        assert_eq!((done.result(), done.cookie()), (Ok(()), CookieChange::Keep), "{pointer:?}");
+        w.store.land();
+        assert_eq!(w.peek(&jar, "n"), Some(0), "{pointer:?}");
+    }
+}
+
+#[test]
 fn edits_beside_a_renewal_that_nobody_asked_for_are_never_lost_silently() {
     for at in 0..4 {
         for fault in Fault::ALL {

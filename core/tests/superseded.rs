@@ -152,6 +152,32 @@ fn an_end_under_way_follows_what_an_elevation_made_meanwhile() {
 }
 
 #[test]
+fn an_end_with_writes_after_it_still_strikes_what_an_elevation_made() {
+    let (mut w, old, new) = elevated();
+    let done = w.request(&old, |loaded| {
+        loaded.destroy();
+        add(1)(loaded);
+    });
+    assert_eq!(done.end(), Some(End::Ended));
+    assert!(!w.opens(&new));
+}
+
+#[test]
+fn writes_after_an_end_are_lost_when_a_login_gave_the_session_up_meanwhile() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let slow = w.slow(&jar, |loaded| {
+        loaded.destroy();
+        add(1)(loaded);
+    });
+    let ended = Ended { by: Nonce::from_bytes([9; 8]), cause: EndCause::Login, at: w.now(), next: None };
+    w.put(&w.key(&jar), &Entry::Ended(ended), HOUR);
+    let done = w.commit(slow);
+    assert_eq!((done.result(), done.cookie()), (Err(CommitError::Lost), CookieChange::Keep));
+    assert!(w.live().is_empty());
+}
+
+#[test]
 fn an_end_of_what_an_elevation_made_that_is_gone_is_nothing_to_boast_of() {
     let (mut w, old, new) = elevated();
     w.store.evict(&w.key(&new));

@@ -107,7 +107,7 @@ fn truncated_extended_and_padded_tokens_are_refused() {
         format!("\"{token}\""),
         format!("%20{token}"),
         format!("{token},"),
-        token.replace(|c| c == '-' || c == '_', "+"),
+        token.replace(['-', '_'], "+"),
         format!("{}{}", &token[..43], '='),
     ] {
         if extended != token {
