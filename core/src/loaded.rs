@@ -234,7 +234,12 @@ impl Loaded {
 
     /// Tells whether nothing is stored for this session: no ticket opened one, or it was destroyed.
     pub fn is_new(&self) -> bool {
-        self.record().is_none()
+        self.is_readable() && self.record().is_none()
+    }
+
+    /// Tells whether the data can be read: of a record that does not decode nothing can, until it is destroyed.
+    pub fn is_readable(&self) -> bool {
+        self.destroy || !matches!(self.opened, Opened::Undecodable { .. })
     }
 
     /// Returns when the session was made; `None` while it is new.
@@ -278,10 +283,7 @@ impl Loaded {
     }
 
     fn check_readable(&self) -> Result<(), EditError> {
-        match self.opened {
-            Opened::Undecodable { .. } if !self.destroy => Err(EditError::Undecodable),
-            _ => Ok(()),
-        }
+        if self.is_readable() { Ok(()) } else { Err(EditError::Undecodable) }
     }
 
     fn record(&self) -> Option<&Record> {

@@ -25,7 +25,9 @@ impl Value {
 }
 
 impl From<Vec<u8>> for Value {
-    fn from(bytes: Vec<u8>) -> Self {
+    fn from(mut bytes: Vec<u8>) -> Self {
+        // A store that counts bytes counts these alone.
+        bytes.shrink_to_fit();
         Self(Arc::new(bytes))
     }
 }

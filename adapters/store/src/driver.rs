@@ -19,7 +19,7 @@ use crate::{
 pub(crate) async fn load(sessions: &Sessions, key: &StoreKey, ops: &mut OpLog) -> Result<Option<Stored>, StoreError> {
     ops.push(OpKind::Load);
     sessions.counters().count_operation(OpKind::Load);
-    let found = within_deadline(sessions, sessions.store().load(key)).await;
+    let found = within_deadline(sessions, sessions.store().load(key), StoreError::failed).await;
     found.inspect_err(|_| sessions.counters().count_store_failure())
 }
 
@@ -34,7 +34,7 @@ pub(crate) async fn drive(
         let kind = io.op().kind();
         ops.push(kind);
         sessions.counters().count_operation(kind);
-        let outcome = match within_deadline(sessions, perform(sessions, io.op())).await {
+        let outcome = match within_deadline(sessions, perform(sessions, io.op()), StoreError::unknown).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 sessions.counters().count_store_failure();
@@ -82,6 +82,7 @@ fn written(written: Written) -> Outcome {
 async fn within_deadline<T>(
     sessions: &Sessions,
     operation: impl Future<Output = Result<T, StoreError>>,
+    late: impl FnOnce(Fault) -> StoreError,
 ) -> Result<T, StoreError> {
     let mut operation: Pin<&mut _> = pin!(operation);
     // A store that answers at once needs no timer.
@@ -90,6 +91,6 @@ async fn within_deadline<T>(
     }
     match select(operation, sessions.runtime().sleep(sessions.deadline())).await {
         Either::Left((result, _)) => result,
-        Either::Right(((), _)) => Err(StoreError::unknown(Fault::TimedOut)),
+        Either::Right(((), _)) => Err(late(Fault::TimedOut)),
     }
 }

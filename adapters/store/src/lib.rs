@@ -7,7 +7,7 @@
 //! ```
 //! # use std::{sync::Arc, time::{Duration, SystemTime}};
 //! use cloakroom_core::{Keyring, RequestInfo};
-//! use cloakroom_store::{Finish, MemoryStore, SessionError, Sessions, StoreFailure};
+//! use cloakroom_store::{Finish, MemoryStore, Session, SessionError, Sessions, StoreFailure};
 //! # use cloakroom_tokio::Tokio;
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -18,7 +18,7 @@
 //! let visits = session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1).await?;
 //! assert_eq!(visits, 1);
 //!
-//! let report = session.commit(Finish::Keep).await;
+//! let report = Session::commit(&session, Finish::Keep).await;
 //! assert!(report.result().is_ok());
 //! assert_eq!(report.headers().next().map(|(name, _)| name), Some("set-cookie"));
 //! # Ok(()) }

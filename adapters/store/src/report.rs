@@ -38,7 +38,9 @@ impl Report {
 
     /// Returns the headers to merge into the response, names in lower case.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.done.iter().flat_map(Done::headers)
+        // A commit that broke down had something to commit.
+        let is_broken = matches!(self.error, Some(SessionError::Interrupted));
+        self.done.iter().flat_map(Done::headers).chain(is_broken.then_some(("vary", "Cookie")))
     }
 
     /// Returns what the engine noticed.

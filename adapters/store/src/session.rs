@@ -14,8 +14,7 @@ use std::{
 
 use async_lock::Mutex;
 use cloakroom_core::{
-    Access, Done, EditError, Handle, Json, Lifetime, LoadError, Loaded, ReplayError, Session as Machine, Step,
-    UnixTime,
+    Access, Done, EditError, Handle, Json, Lifetime, LoadError, Loaded, ReplayError, Session as Machine, Step, UnixTime,
 };
 use cloakroom_runtime::{BoxFuture, run};
 use serde::{Serialize, de::DeserializeOwned};
@@ -151,7 +150,7 @@ impl Session {
         SessionError: From<E>,
     {
         let mut slot = self.shared.slot.lock().await;
-        let loaded = self.loaded(&mut slot).await?;
+        let loaded = self.readable(&mut slot).await?;
         Ok(f(loaded)?)
     }
 
@@ -220,7 +219,7 @@ impl Session {
         }
         let mut f = f;
         let mut slot = self.shared.slot.lock().await;
-        let loaded = self.loaded(&mut slot).await?;
+        let loaded = self.readable(&mut slot).await?;
         let result = loaded.try_update(key, move |value| f(value).map_err(Refused::ByFunction));
         result.map_err(|refused| match refused {
             Refused::ByFunction(error) => error,
@@ -250,8 +249,9 @@ impl Session {
             *put.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
             Ok(json)
         };
-        self.with(|loaded| loaded.update_text(key, Box::new(f))).await?;
-        self.save().await?;
+        let key = key.to_owned();
+        // In one step: a clone must not come between the update and its commit.
+        self.save_after(move |loaded| loaded.update_text(&key, Box::new(f))).await?;
         let value = last.lock().unwrap_or_else(PoisonError::into_inner).take();
         value.ok_or(SessionError::Interrupted)
     }
@@ -293,7 +293,11 @@ impl Session {
     ///
     /// [`SessionError`] when the session cannot be loaded.
     pub async fn rotate(&self) -> Result<(), SessionError> {
-        self.with(|loaded| Ok::<(), EditError>(loaded.rotate())).await
+        self.with(|loaded| {
+            loaded.rotate();
+            Ok::<(), EditError>(())
+        })
+        .await
     }
 
     /// Ends the session. See [`Loaded::destroy`]. It works over a record that does not decode, too.
@@ -303,16 +307,8 @@ impl Session {
     /// [`SessionError`] when the session cannot be loaded.
     pub async fn destroy(&self) -> Result<(), SessionError> {
         let mut slot = self.shared.slot.lock().await;
-        let undecodable = matches!(self.loaded(&mut slot).await, Err(SessionError::Load(LoadError::Undecodable)));
-        let again = self.loaded(&mut slot).await;
-        match again {
-            Ok(loaded) => {
-                loaded.destroy();
-                Ok(())
-            }
-            Err(_) if undecodable => Err(SessionError::Load(LoadError::Undecodable)),
-            Err(error) => Err(error),
-        }
+        self.loaded(&mut slot).await?.destroy();
+        Ok(())
     }
 
     /// Stores what the request asked for so far, for those who want to know before they answer. The cookie that comes of
@@ -326,46 +322,68 @@ impl Session {
     /// [`SessionError`] says what is not stored.
     pub async fn save(&self) -> Result<(), SessionError> {
         let this = self.clone();
-        let saving = async move {
-            let mut slot = this.shared.slot.lock().await;
-            let slot = &mut *slot;
-            let machine = match mem::replace(&mut slot.state, State::Closed) {
-                State::Open(machine) => machine,
-                State::Closed => return Err(SessionError::Closed),
-                State::Failed(machine, error) => {
-                    slot.state = State::Failed(machine, error.clone());
-                    return Err(this.failure(error));
-                }
-            };
-            let sessions = &this.shared.sessions;
-            let done = match machine.commit(sessions.now(), &mut OsEntropy) {
-                Step::Done(done) => done,
-                Step::Io(io) => drive(sessions, io, &mut slot.ops, &mut slot.store_error).await,
-            };
-            let result = done.result();
-            slot.state = State::Open(done.reopen());
-            Ok(result?)
-        };
-        run(&**self.shared.sessions.runtime(), saving).await.unwrap_or(Err(SessionError::Interrupted))
+        self.run(async move { this.save_slot(&mut *this.shared.slot.lock().await).await }).await
     }
 
-    /// Ends the request: stores what it asked for. For glue; the handle and its clones are closed by it.
+    /// Edits and saves in one step.
+    async fn save_after<F>(&self, edit: F) -> Result<(), SessionError>
+    where
+        F: FnOnce(&mut Loaded) -> Result<(), EditError> + Send + 'static,
+    {
+        let this = self.clone();
+        let saving = async move {
+            let mut slot = this.shared.slot.lock().await;
+            edit(this.readable(&mut slot).await?)?;
+            this.save_slot(&mut slot).await
+        };
+        self.run(saving).await
+    }
+
+    /// Does it where a client that hangs up cuts nothing.
+    async fn run(
+        &self,
+        work: impl Future<Output = Result<(), SessionError>> + Send + 'static,
+    ) -> Result<(), SessionError> {
+        run(&**self.shared.sessions.runtime(), work).await.unwrap_or(Err(SessionError::Interrupted))
+    }
+
+    async fn save_slot(&self, slot: &mut Slot) -> Result<(), SessionError> {
+        let machine = match mem::replace(&mut slot.state, State::Closed) {
+            State::Open(machine) => machine,
+            State::Closed => return Err(SessionError::Closed),
+            State::Failed(machine, error) => {
+                slot.state = State::Failed(machine, error.clone());
+                return Err(self.failure(error));
+            }
+        };
+        let sessions = &self.shared.sessions;
+        let done = match machine.commit(sessions.now(), &mut OsEntropy) {
+            Step::Done(done) => done,
+            Step::Io(io) => drive(sessions, io, &mut slot.ops, &mut slot.store_error).await,
+        };
+        let result = done.result();
+        slot.state = State::Open(done.reopen());
+        Ok(result?)
+    }
+
+    /// Ends the request: stores what it asked for. For glue; the handle and its clones are closed by it. It is no
+    /// method, so that a handler does not come upon it.
     ///
     /// A session that needs nothing of the store is settled at once. Otherwise the rest is spawned on the runtime, so that
     /// a client that hangs up does not cut it in half: the future that is returned only waits for it.
-    pub fn commit(&self, finish: Finish) -> Commit {
-        let sessions = &self.shared.sessions;
-        let this = self.clone();
-        let Some(mut slot) = self.shared.slot.try_lock() else {
+    pub fn commit(session: &Self, finish: Finish) -> Commit {
+        let sessions = &session.shared.sessions;
+        let this = session.clone();
+        let Some(mut slot) = session.shared.slot.try_lock() else {
             // A clone is loading. Wait for it where a client that hangs up cuts nothing.
             return Commit::spawn(sessions, async move {
                 let step = this.close(&mut *this.shared.slot.lock().await, finish);
                 this.settle(step).await
             });
         };
-        match self.close(&mut slot, finish) {
+        match session.close(&mut slot, finish) {
             Ok(Closing { step: Step::Done(done), ops, store_error, error }) => {
-                Commit(Progress::Ready(Some(self.report(Some(done), ops, store_error, error))))
+                Commit(Progress::Ready(Some(session.report(Some(done), ops, store_error, error))))
             }
             closing => Commit::spawn(sessions, async move { this.settle(closing).await }),
         }
@@ -422,7 +440,13 @@ impl Session {
         Report { done, error: error.or(committed), ops, store_error }
     }
 
-    /// Loads what is not there yet.
+    /// Loads what is not there yet, and insists that it can be read.
+    async fn readable<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
+        let loaded = self.loaded(slot).await?;
+        if loaded.is_readable() { Ok(loaded) } else { Err(SessionError::Load(LoadError::Undecodable)) }
+    }
+
+    /// Loads what is not there yet, be it readable or not.
     async fn loaded<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
         let Slot { state, ops, store_error } = slot;
         self.load(state, ops, store_error).await?;
@@ -455,7 +479,11 @@ impl Session {
                 };
                 let sent = sessions.now();
                 match load(sessions, asked.key(), ops).await {
-                    Ok(found) => access = asked.supply(found, sent).map_err(SessionError::Load)?,
+                    Ok(found) => match asked.supply(found, sent) {
+                        Ok(next) => access = next,
+                        // What does not decode is there all the same: to be destroyed.
+                        Err(_) => return Ok(()),
+                    },
                     Err(error) => break error,
                 }
             }

@@ -47,11 +47,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
 
     /// Removes what is there only if it has the version.
-    fn remove(
-        &self,
-        key: &StoreKey,
-        version: &Version,
-    ) -> impl Future<Output = Result<Removed, StoreError>> + Send;
+    fn remove(&self, key: &StoreKey, version: &Version) -> impl Future<Output = Result<Removed, StoreError>> + Send;
 }
 
 /// How a creation ended.

@@ -61,7 +61,7 @@ where
                     false => Finish::Keep,
                     true => Finish::DropEdits,
                 };
-                (output, this.session.commit(finish))
+                (output, Session::commit(this.session, finish))
             }
         };
         match Pin::new(&mut commit).poll(cx) {
@@ -85,16 +85,15 @@ impl<F, B, E, N, R> fmt::Debug for ResponseFuture<F, B, E, N, R> {
 
 /// Replaces a response that must not go out, and merges the session's headers.
 fn settle<B, N: SessionName, R: Refusal<B>>(mut response: Response<B>, report: &Report, refusal: &R) -> Response<B> {
+    let end_failed = matches!(report.end(), Some(End::Failed | End::Vanished));
     if let Err(error) = report.result()
-        && !response.status().is_server_error()
+        && (end_failed || !response.status().is_server_error())
     {
         let error = SessionError::from(error);
-        let status = match report.end() {
-            Some(End::Failed | End::Vanished) => StatusCode::SERVICE_UNAVAILABLE,
-            _ => error.status(),
-        };
+        let status = if end_failed { StatusCode::SERVICE_UNAVAILABLE } else { error.status() };
         let mut refused = refusal.refuse(status, &error);
         carry_over(response.headers(), refused.headers_mut());
+        merge(refused.headers_mut(), "cache-control", "no-store");
         // What the layers inside said of their sessions.
         *refused.extensions_mut() = mem::take(response.extensions_mut());
         response = refused;

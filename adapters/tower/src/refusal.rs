@@ -8,7 +8,7 @@ use crate::error::SessionError;
 /// the store was down when it was asked.
 ///
 /// A closure `Fn(StatusCode, &SessionError) -> Response<B>` is one. Cookies and caching headers of the handler's
-/// response are carried over.
+/// response are carried over, and `Cache-Control: no-store` is added.
 pub trait Refusal<B> {
     /// Makes the response; it should have the status.
     fn refuse(&self, status: StatusCode, error: &SessionError) -> Response<B>;

@@ -7,9 +7,10 @@ mod common;
 use std::time::Duration;
 
 use axum::{Router, routing::get};
+use cloakroom_tokio::Tokio;
 use cloakroom_tower::{
-    CookieName, CookiePolicy, Engine, Lifetime, MissingLayer, Session, SessionError, SessionLayer, SessionName,
-    Sessions,
+    CookieName, CookiePolicy, Engine, Lifetime, MemoryStore, MissingLayer, Session, SessionError, SessionLayer,
+    SessionName, Sessions,
 };
 use common::{TestRuntime, TestStore, World, add_one, lines, ring, send, text, ticket};
 use http::{Extensions, StatusCode, header};
@@ -39,6 +40,16 @@ async fn visits_count_up_over_requests_with_the_returned_cookie() {
     assert_ne!(ticket(&other).unwrap(), browser);
     assert_eq!(text(other).await, "visit 1");
     assert_eq!(w.store.take_ops(), "create,load,replace,load,replace,load,replace,create");
+}
+
+#[tokio::test]
+async fn five_lines_are_enough() {
+    let sessions = Sessions::new(ring(), MemoryStore::new(Tokio), Tokio);
+    let app = Router::new().route("/", get(visits)).layer(SessionLayer::new(sessions));
+    let first = send(&app, "/", "").await;
+    let browser = ticket(&first).unwrap();
+    assert_eq!(text(first).await, "visit 1");
+    assert_eq!(text(send(&app, "/", &browser).await).await, "visit 2");
 }
 
 #[tokio::test(start_paused = true)]

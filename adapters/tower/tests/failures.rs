@@ -59,7 +59,7 @@ fn app(w: &Arc<World>, layer: SessionLayer) -> Router {
                 session.insert("n", &2).await.unwrap();
                 let other = w.open(headers[header::COOKIE].to_str().unwrap());
                 other.destroy().await.unwrap();
-                other.commit(Finish::Keep).await.result().unwrap();
+                cloakroom_store::Session::commit(&other, Finish::Keep).await.result().unwrap();
             }),
         )
         .route(
@@ -84,7 +84,7 @@ fn app(w: &Arc<World>, layer: SessionLayer) -> Router {
                 session.update("n", fatal).await.unwrap();
                 let other = w.open(headers[header::COOKIE].to_str().unwrap());
                 other.update("n", add_one).await.unwrap();
-                other.commit(Finish::Keep).await.result().unwrap();
+                cloakroom_store::Session::commit(&other, Finish::Keep).await.result().unwrap();
             }),
         )
         .layer(layer)
@@ -168,7 +168,7 @@ async fn a_write_that_is_not_stored_replaces_the_response() {
     let response = send(&app, "/headers", &browser).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(lines(&response, header::SET_COOKIE), ["theme=dark"]);
-    assert_eq!(lines(&response, header::CACHE_CONTROL), ["private"]);
+    assert_eq!(lines(&response, header::CACHE_CONTROL), ["private, no-store"], "a refusal is not kept");
     let vary = lines(&response, header::VARY).join(", ");
     assert!(vary.contains("Accept") && vary.contains("Cookie"), "{vary}");
     assert_eq!(text(response).await, "");
@@ -276,10 +276,8 @@ async fn a_route_has_a_policy_of_its_own() {
     let w = World::new();
     let browser = w.sign_in(1).await;
     let route = |failure| get(read).layer(StoreFailureLayer::new(failure));
-    let refusing = Router::new()
-        .route("/serve", route(StoreFailure::ServeWithout))
-        .route("/default", get(read))
-        .layer(w.layer());
+    let refusing =
+        Router::new().route("/serve", route(StoreFailure::ServeWithout)).route("/default", get(read)).layer(w.layer());
     let serving = Router::new()
         .route("/refuse", route(StoreFailure::Refuse))
         .route("/default", get(read))

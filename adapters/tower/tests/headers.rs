@@ -70,7 +70,10 @@ async fn a_cookie_is_never_cached() {
 
 #[tokio::test(start_paused = true)]
 async fn quoted_commas_survive_the_merge() {
-    assert_eq!(cache_control(&[r#"private="x-a, x-b", no-cache"#]).await, [r#"private="x-a, x-b", no-cache, no-store"#]);
+    assert_eq!(
+        cache_control(&[r#"private="x-a, x-b", no-cache"#]).await,
+        [r#"private="x-a, x-b", no-cache, no-store"#]
+    );
 }
 
 #[tokio::test(start_paused = true)]

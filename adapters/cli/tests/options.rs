@@ -1,0 +1,86 @@
+//! The options of the demo.
+
+mod common;
+
+use std::process::Stdio;
+
+use common::{Demo, ended, stdout, tool};
+
+#[test]
+fn the_first_line_has_the_url_and_the_rest_what_will_not_last() {
+    let mut demo = Demo::start();
+    assert!(!demo.url.ends_with(":0"));
+    let said = demo.says("stop");
+    assert!(said.contains("made for this run only"), "{said}");
+    assert!(said.contains("sessions end with this process"), "{said}");
+    assert!(said.contains("__Host-id; Secure; HttpOnly; SameSite=Lax; Path=/"), "{said}");
+}
+
+#[test]
+fn a_ticket_outlives_the_process_with_a_ring_that_does() {
+    let keys = stdout(&tool(&["keygen", "--count", "2"]).output().unwrap());
+    let last = keys.lines().last().unwrap();
+    let mut first = Demo::with(&["--keys", "env:RING"], &[("RING", last)]);
+    let mut client = first.client();
+    client.visit("PUT", "/api/session/a", Some("1"));
+    assert!(!first.says("stop").contains("this run only"));
+
+    let path = std::env::temp_dir().join(format!("cloakroom-ring-{}", std::process::id()));
+    std::fs::write(&path, &keys).unwrap();
+    let second = Demo::with(&["--keys", path.to_str().unwrap()], &[]);
+    std::fs::remove_file(&path).unwrap();
+    let mut same = second.client();
+    same.cookie = client.cookie.clone();
+    // The memory is another: the ticket is accepted, and nothing is there.
+    assert_eq!(same.get("/api/session").expect(200, "load", "keep").json()["new"], true);
+
+    let pair = client.cookie.unwrap();
+    let output = tool(&["inspect", &pair, "--keys", "env:RING"]).env("RING", last).output().unwrap();
+    assert!(stdout(&output).contains("signed by key 2, the primary"));
+}
+
+#[test]
+fn the_insecure_cookie_has_another_name_and_no_secure() {
+    let demo = Demo::with(&["--insecure-http"], &[]);
+    let mut client = demo.client();
+    let line = client.visit("GET", "/", None).set_cookie().unwrap().to_owned();
+    assert!(line.starts_with("id=") && !line.contains("Secure") && line.contains("HttpOnly"), "{line}");
+    assert!(client.visit("GET", "/", None).body.contains("<strong>2</strong>"));
+    client.visit("POST", "/api/destroy", None).expect(200, "load,replace", "clear");
+}
+
+#[test]
+fn lifetimes_are_read_with_their_units() {
+    let demo = Demo::with(&["--idle", "90s", "--absolute", "2h"], &[]);
+    let page = demo.client().get("/").body;
+    assert!(page.contains("1m 30s after its last request, and 2h after it was made"), "{page}");
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let demo = Demo::start();
+    let address = demo.url.trim_start_matches("http://");
+    let mut child = tool(&["demo", "--listen", address]).stderr(Stdio::piped()).spawn().unwrap();
+    assert_eq!(ended(&mut child).code(), Some(2));
+    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
+}
+
+#[test]
+fn what_there_is_not_is_refused_by_name() {
+    for (args, word) in [
+        (["--store", "redis://localhost"], "there is memory:"),
+        (["--runtime", "smol"], "tokio"),
+        (["--idle", "0s"], "at least one millisecond"),
+        (["--idle", "soon"], "--idle"),
+        (["--keys", "env:NO_SUCH_RING"], "NO_SUCH_RING"),
+    ] {
+        let mut command = tool(&["demo", "--listen", "127.0.0.1:0"]);
+        let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        assert_eq!(ended(&mut child).code(), Some(2));
+        let output = child.wait_with_output().unwrap();
+        assert!(output.stdout.is_empty());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(word), "{said}");
+    }
+}

@@ -1,0 +1,62 @@
+//! How the demo ends.
+
+mod common;
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::TcpStream,
+    thread,
+    time::Instant,
+};
+
+use common::{Demo, PATIENCE};
+use rustix::process::Signal;
+use serde_json::json;
+
+#[test]
+fn what_is_under_way_is_answered_before_it_ends() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut demo = Demo::start();
+        let mut client = demo.client();
+        client.visit("PUT", "/api/session/n", Some("1"));
+        let slow = client.clone();
+        let writer = thread::spawn(move || slow.send("POST", "/api/session/n/add?delay_ms=1500", &[], None));
+        demo.wait_for_loads(1);
+        demo.signal(signal);
+        let answer = writer.join().unwrap().expect(200, "load,replace", "keep");
+        assert_eq!(answer.json(), json!({ "value": 2 }));
+        assert_eq!(demo.end().code(), Some(0));
+        assert!(TcpStream::connect(demo.url.trim_start_matches("http://")).is_err());
+    }
+}
+
+#[test]
+fn connections_without_a_request_do_not_hold_it_up() {
+    let mut demo = Demo::start();
+    let silent = TcpStream::connect(demo.url.trim_start_matches("http://")).unwrap();
+    let idle = demo.client();
+    idle.get("/api/untouched");
+    let since = Instant::now();
+    demo.signal(Signal::TERM);
+    assert_eq!(demo.end().code(), Some(0));
+    assert!(since.elapsed().as_secs() < 8, "it waited for those who ask nothing");
+    drop((silent, idle));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut demo = Demo::start();
+    let mut client = demo.client();
+    client.visit("PUT", "/api/session/n", Some("1"));
+    let slow = client.clone();
+    let reader = thread::spawn(move || slow.get("/api/session/n?delay_ms=60000"));
+    demo.wait_for_loads(1);
+    let since = Instant::now();
+    demo.signal(Signal::TERM);
+    let mut log = BufReader::new(demo.child.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("stopping")));
+    demo.signal(Signal::INT);
+    assert_eq!(demo.end().code(), Some(0));
+    assert!(since.elapsed() < PATIENCE / 4, "it waited");
+    assert!(reader.join().is_err(), "nobody answered");
+}

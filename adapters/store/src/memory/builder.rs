@@ -1,0 +1,74 @@
+//! The bounds of a memory store.
+
+use std::{
+    array,
+    hash::RandomState,
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicU64},
+    time::Duration,
+};
+
+use cloakroom_runtime::Runtime;
+
+use super::{Inner, MemoryStore, room::Room, shard::Shard, sweep::sweep};
+
+/// Makes a [`MemoryStore`].
+///
+/// # Example
+///
+/// ```
+/// use cloakroom_store::MemoryStore;
+/// # use cloakroom_tokio::Tokio;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let store = MemoryStore::builder().max_entries(10_000).max_bytes(16 * 1024 * 1024).build(Tokio);
+/// assert_eq!(store.metrics().entries, 0);
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "`build` makes the store"]
+pub struct MemoryStoreBuilder {
+    max_entries: usize,
+    max_bytes: usize,
+    sweep_every: Duration,
+}
+
+impl MemoryStoreBuilder {
+    pub(super) fn new() -> Self {
+        Self { max_entries: 1_000_000, max_bytes: 512 * 1024 * 1024, sweep_every: Duration::from_secs(60) }
+    }
+
+    /// Sets how many entries there may be. The default is a million.
+    pub fn max_entries(mut self, entries: usize) -> Self {
+        self.max_entries = entries;
+        self
+    }
+
+    /// Sets how many bytes all entries together may have: their keys, their values and
+    /// [`MemoryStore::ENTRY_OVERHEAD`] for each. The default is 512 MiB.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Sets how long to wait between two sweeps. The default is a minute; less than a millisecond counts as one.
+    pub fn sweep_every(mut self, interval: Duration) -> Self {
+        self.sweep_every = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Makes the store, and spawns the task that sweeps it.
+    pub fn build(self, runtime: impl Runtime) -> MemoryStore {
+        let runtime: Arc<dyn Runtime> = Arc::new(runtime);
+        let inner = Arc::new(Inner {
+            shards: array::from_fn(|_| Mutex::new(Shard::default())),
+            hasher: RandomState::new(),
+            last_version: AtomicU64::new(0),
+            room: Room::new(self.max_entries, self.max_bytes),
+            runtime: Arc::clone(&runtime),
+            sweeper: OnceLock::new(),
+        });
+        let sweeping = sweep(Arc::downgrade(&inner), Arc::clone(&runtime), self.sweep_every);
+        inner.sweeper.get_or_init(|| runtime.spawn(Box::pin(sweeping)));
+        MemoryStore(inner)
+    }
+}

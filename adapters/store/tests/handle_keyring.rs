@@ -1,0 +1,81 @@
+//! Rings are read from where secrets are kept; an error names the place and never the content.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod glue_common;
+
+use std::{env, fs, io, process::Command};
+
+use cloakroom_core::{KeyId, Keyring, KeyringError};
+use cloakroom_store::{KeyringExt, KeyringReadError};
+use glue_common::RING;
+
+const VARIABLE: &str = "CLOAKROOM_TEST_RING";
+
+#[test]
+fn a_ring_is_read_from_the_environment() {
+    if env::var(VARIABLE).is_err() {
+        // A process cannot change its own environment safely: this test runs again in one that has the variable.
+        let run = |text: &str| {
+            let test = "a_ring_is_read_from_the_environment";
+            let mut again = Command::new(env::current_exe().unwrap());
+            again.args(["--exact", test]).env(VARIABLE, text).output().unwrap().status.success()
+        };
+        assert!(run(RING));
+        assert!(!run("1:primary:c2hvcnQ"), "a run that sees no ring fails");
+        return;
+    }
+    assert_eq!(Keyring::from_env(VARIABLE).unwrap().primary().id(), KeyId::new(1));
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_named() {
+    let error = Keyring::from_env("CLOAKROOM_TEST_NOT_SET").unwrap_err();
+    assert_eq!(error, KeyringReadError::Variable("CLOAKROOM_TEST_NOT_SET".to_owned()));
+    assert!(error.to_string().contains("CLOAKROOM_TEST_NOT_SET"));
+}
+
+#[test]
+fn a_variable_with_another_text_is_an_error_without_that_text() {
+    let path = env::var("PATH").unwrap();
+    let error = Keyring::from_env("PATH").unwrap_err();
+    assert!(matches!(error, KeyringReadError::Ring(_)));
+    assert!(!format!("{error} {error:?}").contains(&path));
+}
+
+#[test]
+fn a_ring_is_read_from_a_file() {
+    let folder = env::temp_dir().join(format!("cloakroom-keyring-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("ring");
+    fs::write(&path, format!("# our ring\n{RING}\n")).unwrap();
+    assert_eq!(Keyring::from_file(&path).unwrap().primary().id(), KeyId::new(1));
+
+    fs::write(&path, "1:primary:c2hvcnQ").unwrap();
+    let expected = KeyringReadError::Ring(KeyringError::KeyLength { id: KeyId::new(1), len: 5 });
+    assert_eq!(Keyring::from_file(&path).unwrap_err(), expected);
+
+    fs::write(&path, RING.replace("primary", "accept")).unwrap();
+    assert_eq!(Keyring::from_file(&path).unwrap_err(), KeyringReadError::Ring(KeyringError::NoPrimary));
+
+    fs::write(&path, "").unwrap();
+    assert!(matches!(Keyring::from_file(&path), Err(KeyringReadError::Ring(_))));
+
+    fs::write(&path, [0xff, 0xfe]).unwrap();
+    assert_eq!(Keyring::from_file(&path).unwrap_err(), KeyringReadError::File(io::ErrorKind::InvalidData));
+    let missing = Keyring::from_file(folder.join("missing")).unwrap_err();
+    assert_eq!(missing, KeyringReadError::File(io::ErrorKind::NotFound));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn generated_rings_sign_with_their_key_and_differ() {
+    let (one, two) = (Keyring::generate(KeyId::new(9)).unwrap(), Keyring::generate(KeyId::new(9)).unwrap());
+    assert_eq!(one.primary().id(), KeyId::new(9));
+    assert_eq!(one.accepted().count(), 0);
+    let text = |ring: &Keyring| ring.primary().dangerous_entry(true).to_string();
+    assert_ne!(text(&one), text(&two));
+    assert!(text(&one).parse::<Keyring>().is_ok());
+    let secret = text(&one).rsplit(':').next().unwrap().to_owned();
+    assert!(!format!("{one:?}").contains(&secret));
+}

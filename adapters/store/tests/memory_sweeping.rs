@@ -1,0 +1,190 @@
+//! The memory store gives back what has expired, all of it, and leaves nothing behind when it is dropped.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
+
+use allocation_counter::measure;
+use cloakroom_core::Value;
+use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
+use cloakroom_store::{Created, MemoryStore, Removed, Store};
+
+use self::common::{ManualRuntime, at_once, key, value};
+
+const MANY: usize = 100_000;
+const TTL: Duration = Duration::from_secs(30);
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn create_many(store: &MemoryStore, first: usize) {
+    for number in first..first + MANY {
+        let value = Value::from(Vec::from([b'x'; 300]));
+        assert!(matches!(at_once(store.create(&key(number), &value, TTL)).unwrap(), Created::Done(_)));
+    }
+}
+
+#[test]
+fn a_sweep_drops_what_has_expired_and_nothing_else() {
+    let runtime = ManualRuntime::default();
+    let store = MemoryStore::new(runtime.clone());
+    runtime.settle();
+    for number in 0..1000 {
+        let ttl = if number % 2 == 0 { MINUTE } else { MINUTE + Duration::from_nanos(1) };
+        at_once(store.create(&key(number), &value(10), ttl)).unwrap();
+    }
+    runtime.advance(MINUTE - Duration::from_nanos(1));
+    assert_eq!(store.metrics().entries, 1000);
+    runtime.advance(Duration::from_nanos(1));
+    let metrics = store.metrics();
+    assert_eq!((metrics.entries, metrics.expired_total), (500, 500));
+    assert!((0..1000).all(|number| at_once(store.load(&key(number))).unwrap().is_some() == (number % 2 == 1)));
+}
+
+#[test]
+fn a_store_is_swept_at_the_interval_that_was_set() {
+    let runtime = ManualRuntime::default();
+    let store = MemoryStore::builder().sweep_every(Duration::from_secs(5)).build(runtime.clone());
+    runtime.settle();
+    for round in 1..=3 {
+        at_once(store.create(&key(round), &value(10), Duration::from_secs(1))).unwrap();
+        runtime.advance(Duration::from_secs(4));
+        assert_eq!(store.metrics().entries, 1, "round {round}");
+        runtime.advance(Duration::from_secs(1));
+        assert_eq!(store.metrics().entries, 0, "round {round}");
+    }
+}
+
+#[test]
+fn a_sweep_gives_way_to_others() {
+    let runtime = ManualRuntime::default();
+    let store = MemoryStore::new(runtime.clone());
+    runtime.settle();
+    create_many(&store, 0);
+    runtime.set_clock(MINUTE);
+    runtime.wake_sleepers();
+    let polls = runtime.settle();
+    assert_eq!(store.metrics().entries, 0);
+    assert!(polls > 100, "swept within {polls} polls");
+}
+
+#[test]
+fn no_entry_nor_byte_is_left_after_many_expired() {
+    let runtime = ManualRuntime::default();
+    let store = MemoryStore::new(runtime.clone());
+    runtime.settle();
+    create_many(&store, 0);
+    // By every way that an entry goes.
+    for number in 0..300 {
+        let found = at_once(store.load(&key(number))).unwrap().unwrap();
+        match number % 3 {
+            0 => drop(at_once(store.remove(&key(number), &found.version)).unwrap()),
+            1 => drop(at_once(store.replace(&key(number), &found.version, &value(7), TTL)).unwrap()),
+            _ => drop(at_once(store.touch(&key(number), &found.version, &found.value, TTL / 2)).unwrap()),
+        }
+    }
+    runtime.set_clock(TTL / 2);
+    for number in (2..150).step_by(3) {
+        assert_eq!(at_once(store.load(&key(number))).unwrap(), None);
+    }
+    runtime.advance(MINUTE);
+    let metrics = store.metrics();
+    assert_eq!((metrics.entries, metrics.bytes, metrics.expired_total), (0, 0, MANY as u64 - 100));
+}
+
+#[test]
+fn memory_is_steady_over_rounds_of_many_that_expire() {
+    let runtime = ManualRuntime::default();
+    let mut store = None;
+    let everything = measure(|| {
+        let made = MemoryStore::new(runtime.clone());
+        runtime.settle();
+        for round in 0..3 {
+            let mut counted = 0;
+            let filled = measure(|| {
+                create_many(&made, round * MANY);
+                counted = made.metrics().bytes;
+            });
+            assert_eq!(made.metrics().entries, MANY);
+            // The metrics promise no less than the heap holds, but for the allocator's own rounding.
+            assert!(filled.bytes_current <= counted as i64, "{} > {counted}", filled.bytes_current);
+            runtime.advance(MINUTE);
+            assert_eq!(made.metrics().entries, 0);
+        }
+        store = Some(made);
+    });
+    // An empty store, its sweeper, and the clock's book of who sleeps.
+    assert!(everything.bytes_current < 16 * 1024, "{} bytes are left", everything.bytes_current);
+    let dropped = measure(|| drop(store.take()));
+    let left = everything.bytes_current + dropped.bytes_current;
+    assert!(left < 1024, "{left} bytes are left after the drop");
+}
+
+#[test]
+fn memory_is_steady_over_many_that_are_removed() {
+    let runtime = ManualRuntime::default();
+    let store = MemoryStore::new(runtime.clone());
+    let value = value(10);
+    let left = measure(|| {
+        for number in 0..10_000 {
+            let created = at_once(store.create(&key(number), &value, TTL)).unwrap();
+            let Created::Done(version) = created else { panic!("{created:?}") };
+            assert_eq!(at_once(store.remove(&key(number), &version)).unwrap(), Removed::Done);
+        }
+    });
+    assert!(left.bytes_current < 16 * 1024, "{} bytes are left", left.bytes_current);
+}
+
+#[test]
+fn the_sweeper_ends_with_the_last_handle() {
+    let runtime = ManualRuntime::default();
+    let store = MemoryStore::new(runtime.clone());
+    let clone = store.clone();
+    runtime.settle();
+    assert_eq!((runtime.tasks(), runtime.sleepers()), (1, 1));
+    drop(store);
+    runtime.advance(MINUTE);
+    assert_eq!((runtime.tasks(), runtime.sleepers()), (1, 1));
+    drop(clone);
+    assert_eq!((runtime.tasks(), runtime.sleepers()), (0, 0));
+}
+
+#[test]
+fn the_sweeper_ends_when_its_runtime_ignores_the_cancellation() {
+    let runtime = ManualRuntime::default();
+    let store = MemoryStore::new(NeverCancels(runtime.clone()));
+    runtime.settle();
+    drop(store);
+    assert_eq!(runtime.tasks(), 1);
+    runtime.advance(MINUTE);
+    assert_eq!((runtime.tasks(), runtime.sleepers()), (0, 0));
+}
+
+#[derive(Debug)]
+struct NeverCancels(ManualRuntime);
+
+impl Runtime for NeverCancels {
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.0.sleep(duration)
+    }
+
+    fn spawn(&self, future: BoxFuture<'static, ()>) -> Task {
+        drop(self.0.spawn(future));
+        Task::new(|| ())
+    }
+
+    fn unblock(&self, function: Box<dyn FnOnce() + Send + 'static>) -> Task {
+        self.0.unblock(function)
+    }
+
+    fn connect(&self, endpoint: &Endpoint) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> {
+        self.0.connect(endpoint)
+    }
+
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+}

@@ -1,0 +1,156 @@
+//! A runtime of plain threads: one for each future, function, timer and connection.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    future::{Future, poll_fn},
+    io::{self, Read, Write},
+    net::TcpStream,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant, SystemTime},
+};
+
+use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
+use futures_channel::oneshot;
+use futures_io::{AsyncRead, AsyncWrite};
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Threads;
+
+impl Runtime for Threads {
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let mut timer: Option<Timer> = None;
+        Box::pin(poll_fn(move |context| timer.get_or_insert_with(|| Timer::start(duration)).poll(context)))
+    }
+
+    fn spawn(&self, mut future: BoxFuture<'static, ()>) -> Task {
+        let is_cancelled = Arc::new(AtomicBool::new(false));
+        let cancelled = Arc::clone(&is_cancelled);
+        let thread = thread::spawn(move || {
+            let waker = Waker::from(Arc::new(Unpark(thread::current())));
+            while !cancelled.load(Ordering::SeqCst)
+                && future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending()
+            {
+                thread::park();
+            }
+        });
+        Task::new(move || {
+            is_cancelled.store(true, Ordering::SeqCst);
+            thread.thread().unpark();
+        })
+    }
+
+    fn unblock(&self, function: Box<dyn FnOnce() + Send + 'static>) -> Task {
+        thread::spawn(function);
+        Task::new(|| ())
+    }
+
+    fn connect(&self, endpoint: &Endpoint) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> {
+        let endpoint = endpoint.clone();
+        Box::pin(async move {
+            let (sender, receiver) = oneshot::channel();
+            thread::spawn(move || sender.send(connect(&endpoint)));
+            receiver.await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+        })
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// Polls a future on this thread to its end.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        thread::park();
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+struct Timer {
+    deadline: Instant,
+    waker: Arc<Mutex<Option<Waker>>>,
+    _ends_the_thread: mpsc::Sender<()>,
+}
+
+impl Timer {
+    fn start(duration: Duration) -> Self {
+        let deadline = Instant::now() + duration;
+        let waker = Arc::new(Mutex::new(None::<Waker>));
+        let (sender, receiver) = mpsc::channel();
+        let wakes = Arc::clone(&waker);
+        thread::spawn(move || {
+            while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+                if receiver.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Disconnected) {
+                    return;
+                }
+            }
+            if let Some(waker) = wakes.lock().unwrap().take() {
+                waker.wake();
+            }
+        });
+        Self { deadline, waker, _ends_the_thread: sender }
+    }
+
+    fn poll(&self, context: &Context<'_>) -> Poll<()> {
+        // Under the lock, or the thread may look for the waker before it is there.
+        let mut waker = self.waker.lock().unwrap();
+        if Instant::now() >= self.deadline {
+            return Poll::Ready(());
+        }
+        *waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+fn connect(endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
+    Ok(match endpoint {
+        Endpoint::Host(name, port) => Box::new(Blocking(TcpStream::connect((name.as_str(), *port))?)),
+        Endpoint::Tcp(address) => Box::new(Blocking(TcpStream::connect(address)?)),
+        #[cfg(unix)]
+        Endpoint::Unix(path) => Box::new(Blocking(std::os::unix::net::UnixStream::connect(path)?)),
+        _ => return Err(io::ErrorKind::Unsupported.into()),
+    })
+}
+
+/// A stream that blocks the thread of its future, which has no other future.
+struct Blocking<S>(S);
+
+impl<S: Read + Unpin> AsyncRead for Blocking<S> {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.0.read(bytes))
+    }
+}
+
+impl<S: Write + Unpin> AsyncWrite for Blocking<S> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.0.write(bytes))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.0.flush())
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
+    }
+}

@@ -1,0 +1,364 @@
+//! The requests: what each does with its session, and its machine at any point of its history.
+
+use core::time::Duration;
+use std::collections::HashMap;
+
+use cloakroom_core::{
+    Access, CommitError, CookieChange, Done, End, Event, Op, Outcome, RequestInfo, Session, Step, Stored, Version,
+};
+
+use super::{
+    names::{Drawn, KeyNo, NOW, Names},
+    world::{Answer, Ask, Seen},
+};
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[allow(clippy::exhaustive_enums, reason = "tests choose among them")]
+pub enum Kind {
+    /// Adds one to a number of its own.
+    Change,
+    /// Ends the session.
+    Destroy,
+    /// Ends the session, and tries again once if that failed.
+    Persist,
+    /// Looks whether a session opens, and commits nothing: how the rules see what a ticket is worth.
+    Look,
+    /// Looks at the session.
+    Read,
+    /// Gives the session a new id.
+    Renew,
+    /// Ends the session and makes another with a number of its own.
+    Restart,
+    /// Gives the session a new id and adds one to a number of its own.
+    Rotate,
+    /// Gives the session a new id, saves, and ends it.
+    RotateDestroy,
+    /// Adds one to a number, saves, and adds one to another.
+    Save,
+}
+
+/// What happens between two commits of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Act {
+    Change,
+    Destroy,
+    Read,
+    Renew,
+    Restart,
+    Retry,
+    Rotate,
+}
+
+impl Kind {
+    /// All that a client can send.
+    pub const ALL: [Self; 9] = [
+        Self::Change,
+        Self::Destroy,
+        Self::Persist,
+        Self::Read,
+        Self::Renew,
+        Self::Restart,
+        Self::Rotate,
+        Self::RotateDestroy,
+        Self::Save,
+    ];
+
+    fn acts(self) -> &'static [Act] {
+        match self {
+            Self::Change => &[Act::Change],
+            Self::Destroy => &[Act::Destroy],
+            Self::Persist => &[Act::Destroy, Act::Retry],
+            Self::Look => &[],
+            Self::Read => &[Act::Read],
+            Self::Renew => &[Act::Renew],
+            Self::Restart => &[Act::Restart],
+            Self::Rotate => &[Act::Rotate],
+            Self::RotateDestroy => &[Act::Renew, Act::Destroy],
+            Self::Save => &[Act::Change, Act::Change],
+        }
+    }
+
+    /// Tells whether it ends sessions.
+    pub fn ends(self) -> bool {
+        matches!(self, Self::Destroy | Self::Persist | Self::Restart | Self::RotateDestroy)
+    }
+}
+
+/// Who a request is and what it brought.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Request {
+    /// What it does.
+    pub kind: Kind,
+    /// Its number: its edits and its randomness follow from it.
+    pub number: u8,
+    /// Its ticket.
+    pub ticket: KeyNo,
+    /// A second one, if it brought two.
+    pub second: Option<KeyNo>,
+}
+
+/// What a commit came to.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The edit that was made, if one was.
+    pub edit: Option<u8>,
+    /// Where the session was found; nowhere when a change makes one.
+    pub found: Option<KeyNo>,
+    /// It is the request's first.
+    pub first: bool,
+    /// An end was asked for.
+    pub destroys: bool,
+    /// What it was told.
+    pub result: Result<(), CommitError>,
+    /// What came of the end.
+    pub end: Option<End>,
+    /// The cookie that is owed.
+    pub cookie: Cookie,
+    /// The response is sent with it.
+    pub last: bool,
+    /// A ticket was refused because its successor is in use.
+    pub reused: bool,
+}
+
+/// What a response does to the cookie.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(missing_docs, reason = "they are the machine's")]
+pub enum Cookie {
+    Clear,
+    Keep,
+    Set(KeyNo),
+}
+
+/// A place in a request's history: what it asks for, or that it is over.
+#[derive(Clone, Debug)]
+pub struct Place {
+    request: Request,
+    /// The place before, and the answer that led here.
+    before: Option<(u32, Answer)>,
+    /// What it asks for; nothing when it is over.
+    pub ask: Option<Ask>,
+    /// The commits that ended on the way here from the place before.
+    pub reports: Vec<Report>,
+    /// Where the session was found that it has.
+    pub found: Option<KeyNo>,
+}
+
+/// The places of all requests that were met: the tree of their histories.
+#[derive(Debug, Default)]
+pub struct Places {
+    roots: HashMap<Request, u32>,
+    next: HashMap<(u32, Answer), u32>,
+    all: Vec<Place>,
+}
+
+impl Places {
+    /// Returns where a request starts.
+    pub fn start(&mut self, names: &mut Names, request: Request) -> u32 {
+        if let Some(known) = self.roots.get(&request) {
+            return *known;
+        }
+        let place = self.add(names, request, None);
+        self.roots.insert(request, place);
+        place
+    }
+
+    /// Returns where an answer leads.
+    pub fn after(&mut self, names: &mut Names, place: u32, answer: Answer) -> u32 {
+        if let Some(known) = self.next.get(&(place, answer)) {
+            return *known;
+        }
+        let request = self.at(place).request;
+        let after = self.add(names, request, Some((place, answer)));
+        self.next.insert((place, answer), after);
+        after
+    }
+
+    /// Returns a place.
+    pub fn at(&self, place: u32) -> &Place {
+        &self.all[place as usize]
+    }
+
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    fn add(&mut self, names: &mut Names, request: Request, before: Option<(u32, Answer)>) -> u32 {
+        let mut history = Vec::new();
+        let mut at = before;
+        while let Some((place, answer)) = at {
+            history.push(answer);
+            at = self.at(place).before;
+        }
+        history.reverse();
+        let mut replay = Replay { names, history: &history, taken: 0, reports: Vec::new(), found: None };
+        let ask = replay.run(request);
+        let Replay { reports, found, .. } = replay;
+        self.all.push(Place { request, before, ask, reports, found });
+        u32::try_from(self.all.len() - 1).expect("few places")
+    }
+}
+
+/// A request done again, with the answers that it was given.
+struct Replay<'a> {
+    names: &'a mut Names,
+    history: &'a [Answer],
+    taken: usize,
+    /// Those that came after the last answer.
+    reports: Vec<Report>,
+    found: Option<KeyNo>,
+}
+
+/// Why a request stops.
+enum Stop {
+    /// It asks for something that its history does not answer.
+    Asks(Ask),
+    /// The store failed before it had a session.
+    Refused,
+}
+
+impl Replay<'_> {
+    /// Returns what the request asks for after its history, or nothing if it is over.
+    fn run(&mut self, request: Request) -> Option<Ask> {
+        match self.acts(request) {
+            Err(Stop::Asks(ask)) => Some(ask),
+            Err(Stop::Refused) | Ok(()) => None,
+        }
+    }
+
+    fn acts(&mut self, request: Request) -> Result<(), Stop> {
+        let mut header = self.names.cookie(request.ticket).to_owned();
+        if let Some(second) = request.second {
+            header = format!("{header}; {}", self.names.cookie(second));
+        }
+        let mut session = self.names.engine.open([header.as_bytes()], &RequestInfo::new());
+        let mut entropy = Drawn { author: request.number, draw: 0 };
+        let acts = request.kind.acts();
+        if acts.is_empty() {
+            self.admit(&mut session)?;
+        }
+        for (index, act) in acts.iter().enumerate() {
+            let edit = request.number * 2 + u8::try_from(index).expect("few acts");
+            self.admit(&mut session)?;
+            let Access::Ready(loaded) = session.access() else { panic!("it was admitted") };
+            match act {
+                Act::Change | Act::Read | Act::Retry => {}
+                Act::Destroy | Act::Restart => loaded.destroy(),
+                Act::Renew | Act::Rotate => loaded.rotate(),
+            }
+            let edits = matches!(act, Act::Change | Act::Restart | Act::Rotate);
+            if edits {
+                let add = |count: Option<u64>| count.unwrap_or(0) + 1;
+                loaded.update(&edit.to_string(), add).expect("a readable session");
+            }
+            let done = self.settle(session.commit(NOW, &mut entropy))?;
+            let again = matches!(acts.get(index + 1), Some(Act::Retry)) && done.end() != Some(End::Failed);
+            let last = again || index + 1 == acts.len();
+            let report = Report {
+                edit: edits.then_some(edit),
+                found: self.found,
+                first: index == 0,
+                destroys: matches!(act, Act::Destroy | Act::Restart | Act::Retry),
+                result: done.result(),
+                end: done.end(),
+                cookie: match done.cookie() {
+                    CookieChange::Clear(_) => Cookie::Clear,
+                    CookieChange::Keep => Cookie::Keep,
+                    CookieChange::Set(line) => Cookie::Set(self.names.learn(line)),
+                },
+                last,
+                reused: done.events().iter().any(|event| event == Event::ReusedRenewed),
+            };
+            self.reports.push(report);
+            if last {
+                break;
+            }
+            session = done.reopen();
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, session: &mut Session) -> Result<(), Stop> {
+        let mut access = session.access();
+        loop {
+            let load = match access {
+                Access::Ready(loaded) => {
+                    self.found = loaded.handle().map(|handle| self.names.key_of(handle));
+                    return Ok(());
+                }
+                Access::Load(load) => load,
+            };
+            let ask = Ask::Load { key: self.names.key_no(load.key()) };
+            let found = match self.answer(ask)? {
+                Answer::Found(seen) => Some(self.stored(seen)),
+                Answer::Absent => None,
+                _ => return Err(Stop::Refused),
+            };
+            access = load.supply(found, NOW).expect("a readable session");
+        }
+    }
+
+    fn settle(&mut self, mut step: Step) -> Result<Done, Stop> {
+        loop {
+            match step {
+                Step::Done(done) => return Ok(done),
+                Step::Io(io) => {
+                    let ask = self.ask(io.op());
+                    let outcome = match self.answer(ask)? {
+                        Answer::Absent => Outcome::Absent,
+                        Answer::Conflict(seen) => Outcome::Conflict(seen.map(|seen| self.stored(seen))),
+                        Answer::Done(version) => Outcome::Done(Version::from_u64(version.into())),
+                        Answer::Exists => Outcome::Exists,
+                        Answer::Failed => Outcome::Failed,
+                        Answer::Found(seen) => Outcome::Found(self.stored(seen)),
+                        Answer::Removed => Outcome::Removed,
+                        Answer::Unknown => Outcome::Unknown,
+                    };
+                    step = io.resume(outcome, NOW);
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, ask: Ask) -> Result<Answer, Stop> {
+        let answer = self.history.get(self.taken).copied().ok_or(Stop::Asks(ask))?;
+        self.taken += 1;
+        self.reports.clear();
+        Ok(answer)
+    }
+
+    fn ask(&mut self, op: &Op) -> Ask {
+        let key = self.names.key_no(op.key());
+        let number = |version: &Version| u32::try_from(version.as_u64().expect("a number")).expect("small");
+        let seconds = |ttl: &Duration| u32::try_from(ttl.as_secs()).expect("short");
+        match op {
+            Op::Create { key: of, value, ttl } => {
+                Ask::Create { key, value: self.names.value_no(of, value), ttl: seconds(ttl) }
+            }
+            Op::Load { .. } => Ask::Load { key },
+            Op::Remove { version, .. } => Ask::Remove { key, version: number(version) },
+            Op::Replace { key: of, version, value, ttl } => {
+                let value = self.names.value_no(of, value);
+                Ask::Replace { key, version: number(version), value, ttl: seconds(ttl) }
+            }
+            Op::Touch { key: of, version, value, ttl } => {
+                let value = self.names.value_no(of, value);
+                Ask::Touch { key, version: number(version), value, ttl: seconds(ttl) }
+            }
+        }
+    }
+
+    fn stored(&self, seen: Seen) -> Stored {
+        Stored {
+            value: self.names.value(seen.value).clone(),
+            version: Version::from_u64(seen.version.into()),
+            expires_in: Some(Duration::from_secs(seen.ttl.into())),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A broken rule as a story that a person can follow.
+
+use core::fmt::Write as _;
+
+use super::{
+    names::{Content, Names, ValueNo},
+    requests::{Cookie, Report},
+    search::{How, Move, Search},
+    world::{Answer, Ask, World},
+};
+
+impl Search {
+    /// Tells how a broken rule came about: the moves to a world, the last one, and what is wrong after it.
+    pub(super) fn story(&mut self, trail: &[(u32, Move)], mut at: u32, last: Move, how: &str) -> String {
+        let mut moves = vec![last];
+        while at != 0 {
+            let (before, step) = trail[at as usize];
+            moves.push(step);
+            at = before;
+        }
+        let mut world = self.start();
+        let mut text = String::new();
+        for step in moves.into_iter().rev() {
+            let line = self.line(&mut world, step);
+            let _ = writeln!(text, "    {line}");
+        }
+        let _ = writeln!(text, "  at last {}", self.held(&world));
+        let _ = writeln!(text, "  {how}");
+        text
+    }
+
+    fn line(&mut self, world: &mut World, step: Move) -> String {
+        let (done, _) = self.make(world, step);
+        let (who, how) = match step {
+            Move::Evict(key) => return format!("the store drops {}", self.names.key_name(key)),
+            Move::Land(_) => ("late:".to_owned(), How::Well),
+            Move::Operate(number, how) => (format!("{:?} {number}:", self.plan.kinds[usize::from(number)]), how),
+            Move::Start(number, ticket, second, how) => {
+                let kind = self.plan.kinds[usize::from(number)];
+                let second = second.map(|key| format!(" and {}", self.names.key_name(key))).unwrap_or_default();
+                let ticket = self.names.key_name(ticket);
+                (format!("{kind:?} {number} starts with the ticket of {ticket}{second}:"), how)
+            }
+        };
+        let Some((ask, answer)) = done else { return who };
+        let ask = ask_text(&self.names, ask);
+        let mut text = match (how, answer) {
+            (How::Dropped, _) => format!("{who} {ask}: the request is dropped, the operation is on its way"),
+            (How::Unanswered, _) => format!("{who} {ask}: the answer is lost, the operation is on its way"),
+            (_, Some(answer)) => format!("{who} {ask}: {}", answer_text(&self.names, answer)),
+            (_, None) => format!("{who} {ask}"),
+        };
+        if let (Move::Operate(..) | Move::Start(..), Some(place)) = (step, self.last.filter(|_| how != How::Dropped)) {
+            for report in &self.places.at(place).reports {
+                let _ = write!(text, " => {}", report_text(&self.names, report));
+            }
+        }
+        text
+    }
+
+    fn held(&self, world: &World) -> String {
+        let mut text = String::from("the store holds");
+        for (at, slot) in (0..).zip(&world.slots) {
+            if let Some(value) = slot.value {
+                let key = self.names.key_name(super::names::KeyNo(at));
+                let _ = write!(text, " {key} = {};", value_text(&self.names, value));
+            }
+        }
+        for late in &world.late {
+            let _ = write!(text, " on its way: {};", ask_text(&self.names, *late));
+        }
+        text
+    }
+}
+
+fn ask_text(names: &Names, ask: Ask) -> String {
+    let key = names.key_name(ask.key());
+    match ask {
+        Ask::Create { value, .. } => format!("create {key} = {}", value_text(names, value)),
+        Ask::Load { .. } => format!("load {key}"),
+        Ask::Remove { version, .. } => format!("remove {key} at version {version}"),
+        Ask::Replace { version, value, .. } => {
+            format!("replace {key} at version {version} by {}", value_text(names, value))
+        }
+        Ask::Touch { version, .. } => format!("touch {key} at version {version}"),
+    }
+}
+
+fn answer_text(names: &Names, answer: Answer) -> String {
+    match answer {
+        Answer::Conflict(Some(seen)) | Answer::Found(seen) => {
+            let what = if matches!(answer, Answer::Found(_)) { "found" } else { "conflict with" };
+            format!("{what} {} at version {}", value_text(names, seen.value), seen.version)
+        }
+        Answer::Done(version) => format!("done, version {version}"),
+        answer => format!("{answer:?}").to_lowercase(),
+    }
+}
+
+fn value_text(names: &Names, value: ValueNo) -> String {
+    match names.content(value) {
+        Content::Ended(by) => format!("tombstone by {by}"),
+        Content::Moved(to, closed) => {
+            format!("{} to {}", if *closed { "closed pointer" } else { "pointer" }, names.key_name(*to))
+        }
+        Content::Record(edits) => {
+            let edits: Vec<String> = edits.iter().map(|(edit, count)| format!("{edit}:{count}")).collect();
+            format!("record {{{}}}", edits.join(" "))
+        }
+    }
+}
+
+fn report_text(names: &Names, report: &Report) -> String {
+    let cookie = match report.cookie {
+        Cookie::Clear => ", cookie removed".to_owned(),
+        Cookie::Keep => String::new(),
+        Cookie::Set(key) => format!(", ticket of {} set", names.key_name(key)),
+    };
+    let end = report.end.map(|end| format!(", end {end:?}")).unwrap_or_default();
+    format!("{:?}{end}{cookie}", report.result)
+}

@@ -1,0 +1,192 @@
+//! The store, the requests and what the clients know: one state of the search.
+
+use super::names::{KeyNo, ValueNo};
+
+/// One state of the search.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct World {
+    /// What the store holds, by key.
+    pub slots: Vec<Slot>,
+    /// How far the requests are.
+    pub requests: Vec<Progress>,
+    /// The tickets that clients were given, each with the lineage that it belongs to.
+    pub published: Vec<(KeyNo, Lineage)>,
+    /// Writes whose answer was lost and that may still land.
+    pub late: Vec<Ask>,
+    /// What the requests were told of their edits.
+    pub verdicts: Vec<Verdict>,
+    /// The lineages whose end was acknowledged.
+    pub ended: Vec<Lineage>,
+    /// How many more operations may go wrong.
+    pub faults: u8,
+    /// How many more entries the store may drop.
+    pub evictions: u8,
+}
+
+/// A session and its successors by renewal, named by a number; 0 is the one at the start.
+pub type Lineage = u8;
+
+/// Where a request is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Progress {
+    /// Not started.
+    Idle,
+    /// Answered, refused or dropped.
+    Over,
+    /// At a place in the tree of histories, in a session of a lineage.
+    Running(u32, Lineage),
+}
+
+/// What a request was told of one of its edits; none was told of an edit that is not listed.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Verdict {
+    /// The edit.
+    pub edit: u8,
+    /// Where it was made.
+    pub lineage: Lineage,
+    /// It is stored; or it surely is not.
+    pub stored: bool,
+}
+
+/// What the store holds under a key.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Slot {
+    /// Nothing, or a value.
+    pub value: Option<ValueNo>,
+    /// How often the key was written; it outlives what is stored.
+    pub version: u32,
+    /// Seconds to live.
+    pub ttl: u32,
+}
+
+/// An operation, with numbers in place of keys and values.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[allow(missing_docs, reason = "they are the machine's")]
+pub enum Ask {
+    Create { key: KeyNo, value: ValueNo, ttl: u32 },
+    Load { key: KeyNo },
+    Remove { key: KeyNo, version: u32 },
+    Replace { key: KeyNo, version: u32, value: ValueNo, ttl: u32 },
+    Touch { key: KeyNo, version: u32, value: ValueNo, ttl: u32 },
+}
+
+impl Ask {
+    /// Returns the key that it is about.
+    pub fn key(self) -> KeyNo {
+        match self {
+            Self::Create { key, .. }
+            | Self::Load { key }
+            | Self::Remove { key, .. }
+            | Self::Replace { key, .. }
+            | Self::Touch { key, .. } => key,
+        }
+    }
+
+    /// Tells whether it changes the store.
+    pub fn is_write(self) -> bool {
+        !matches!(self, Self::Load { .. })
+    }
+}
+
+/// What a load or a conflict brings.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[allow(missing_docs, reason = "they are the machine's")]
+pub struct Seen {
+    pub value: ValueNo,
+    pub version: u32,
+    pub ttl: u32,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[allow(missing_docs, reason = "they are the machine's")]
+pub enum Answer {
+    Absent,
+    Conflict(Option<Seen>),
+    Done(u32),
+    Exists,
+    Failed,
+    Found(Seen),
+    Removed,
+    Unknown,
+}
+
+/// How the store behaves where stores differ.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StoreKind {
+    /// A conflict does not bring what is there.
+    pub silent_conflicts: bool,
+    /// Versions are the bytes themselves, and a touch leaves them.
+    pub byte_versions: bool,
+}
+
+impl World {
+    /// Returns what is under a key.
+    pub fn slot(&self, key: KeyNo) -> Slot {
+        self.slots.get(usize::from(key.0)).copied().unwrap_or_default()
+    }
+
+    /// Does an operation, as one atomic step.
+    pub fn apply(&mut self, ask: Ask, kind: StoreKind) -> Answer {
+        let (key, slot) = (ask.key(), self.slot(ask.key()));
+        let held = slot.value.map(|value| {
+            let version = if kind.byte_versions { value.0 } else { slot.version };
+            Seen { value, version, ttl: slot.ttl }
+        });
+        let expected = match ask {
+            Ask::Create { .. } | Ask::Load { .. } => None,
+            Ask::Remove { version, .. } | Ask::Replace { version, .. } | Ask::Touch { version, .. } => Some(version),
+        };
+        match (ask, held) {
+            (Ask::Load { .. }, Some(seen)) => Answer::Found(seen),
+            (Ask::Create { .. }, Some(_)) => Answer::Exists,
+            (Ask::Create { value, ttl, .. }, None) => self.put(key, Some(value), ttl, kind),
+            (_, None) => Answer::Absent,
+            (_, Some(seen)) if expected != Some(seen.version) => {
+                Answer::Conflict((!kind.silent_conflicts).then_some(seen))
+            }
+            (Ask::Remove { .. }, Some(_)) => {
+                self.put(key, None, 0, kind);
+                Answer::Removed
+            }
+            (Ask::Replace { value, ttl, .. } | Ask::Touch { value, ttl, .. }, Some(_)) => {
+                self.put(key, Some(value), ttl, kind)
+            }
+        }
+    }
+
+    /// Drops what is under a key.
+    pub fn evict(&mut self, key: KeyNo, kind: StoreKind) {
+        self.put(key, None, 0, kind);
+    }
+
+    fn put(&mut self, key: KeyNo, value: Option<ValueNo>, ttl: u32, kind: StoreKind) -> Answer {
+        let at = usize::from(key.0);
+        if self.slots.len() <= at {
+            self.slots.resize(at + 1, Slot::default());
+        }
+        let version = if kind.byte_versions { 0 } else { self.slots[at].version + 1 };
+        self.slots[at] = Slot { value, version, ttl };
+        Answer::Done(if kind.byte_versions { value.map_or(0, |value| value.0) } else { version })
+    }
+
+    /// Tells whether a write could still change something, at some later time.
+    pub fn may_land(&self, ask: Ask, kind: StoreKind) -> bool {
+        match ask {
+            Ask::Create { .. } => true,
+            Ask::Load { .. } => false,
+            // A version that was replaced never comes back.
+            Ask::Remove { key, version } | Ask::Replace { key, version, .. } | Ask::Touch { key, version, .. } => {
+                kind.byte_versions || (self.slot(key).value.is_some() && self.slot(key).version == version)
+            }
+        }
+    }
+
+    /// Adds a ticket that a client was given.
+    pub fn publish(&mut self, key: KeyNo, lineage: Lineage) {
+        if !self.published.contains(&(key, lineage)) {
+            self.published.push((key, lineage));
+            self.published.sort_unstable();
+        }
+    }
+}

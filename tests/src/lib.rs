@@ -1,0 +1,4 @@
+//! What the crates of cloakroom must show together: libraries of checks, and the tests that run them.
+
+pub mod demo;
+pub mod explore;
