@@ -331,5 +331,5 @@ fn futures_are_send(session: &'static Session) {
     is_send(session.rotate());
     is_send(session.destroy());
     is_send(session.save());
-    is_send(Session::commit(&session, Finish::Keep));
+    is_send(Session::commit(session, Finish::Keep));
 }

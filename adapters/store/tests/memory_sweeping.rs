@@ -126,7 +126,7 @@ fn memory_is_steady_over_rounds_of_many_that_expire() {
 #[test]
 fn memory_is_steady_over_many_that_are_removed() {
     let runtime = ManualRuntime::default();
-    let store = MemoryStore::new(runtime.clone());
+    let store = MemoryStore::new(runtime);
     let value = value(10);
     let left = measure(|| {
         for number in 0..10_000 {
