@@ -14,9 +14,9 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    codec::DecodeError,
     json::{Json, is_same},
     value::Value,
+    wire::codec::DecodeError,
 };
 
 /// The data of a record: what was loaded, as bytes, and what was changed since.

@@ -4,10 +4,8 @@ use core::{error::Error, fmt, time::Duration};
 use std::sync::Arc;
 
 use crate::{
-    codec::{Codec, JsonCodec},
     cookie::{CookieError, CookiePolicy, SameSite},
     id::InvalidStoreKey,
-    key_scheme::{HashedKeys, KeyScheme},
     keyring::{KeyId, Keyring},
     lifetime::Lifetime,
     limits::{
@@ -16,7 +14,11 @@ use crate::{
     },
     request::RequestInfo,
     session::Session,
-    token::{Refusal, SignedTokens, TokenScheme},
+    wire::{
+        codec::{Codec, JsonCodec},
+        key_scheme::{HashedKeys, KeyScheme},
+        token::{Refusal, SignedTokens, TokenScheme},
+    },
 };
 
 /// Immutable policy and keys. Cheap to clone; clones share.

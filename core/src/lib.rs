@@ -94,9 +94,6 @@
 
 #![forbid(unsafe_code)]
 
-mod admission;
-mod codec;
-mod commit;
 pub mod cookie;
 mod data;
 mod edits;
@@ -105,26 +102,21 @@ mod entropy;
 mod event;
 mod id;
 mod json;
-mod key_scheme;
 mod keyring;
 mod lifetime;
 pub mod limits;
 mod loaded;
+mod machine;
 mod op;
-mod plan;
-mod protocol;
 mod record;
 mod request;
-mod rest;
-mod sealed;
 mod session;
 mod step;
 mod time;
-mod token;
 mod value;
+mod wire;
 
 pub use self::{
-    codec::{Codec, DecodeError, EncodeError, JsonCodec},
     cookie::{CookieError, CookieName, CookiePolicy, InvalidCookieName, SameSite},
     data::Data,
     edits::{EditError, ReplayError},
@@ -133,17 +125,20 @@ pub use self::{
     event::{Event, Events},
     id::{Handle, InvalidStoreKey, SessionId, StoreKey},
     json::Json,
-    key_scheme::{HashedKeys, KeyScheme},
     keyring::{Key, KeyId, Keyring, KeyringError},
     lifetime::Lifetime,
     loaded::Loaded,
     op::{Op, OpKind, Outcome},
     record::{EndCause, Ended, Entry, Moved, Nonce, Nonces, Record, Unknown},
     request::RequestInfo,
-    sealed::SealedCodec,
     session::{Access, Load, LoadError, Session},
     step::{CommitError, CookieChange, Done, End, Io, Step},
     time::UnixTime,
-    token::{Refusal, SignedTokens, TokenScheme, Verified},
     value::{Stored, Value, Version},
+    wire::{
+        codec::{Codec, DecodeError, EncodeError, JsonCodec},
+        key_scheme::{HashedKeys, KeyScheme},
+        sealed::SealedCodec,
+        token::{Refusal, SignedTokens, TokenScheme, Verified},
+    },
 };

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    admission::Opened,
     data::Data,
     edits::{Edit, EditError, Edits, ReplayError, UpdateFn, difference, whole_from},
     engine::Policy,
     id::Handle,
     json::Json,
     lifetime::Lifetime,
+    machine::admission::Opened,
     record::Record,
     time::UnixTime,
 };

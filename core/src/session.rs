@@ -4,7 +4,6 @@ use core::{fmt, ops::ControlFlow};
 use std::sync::Arc;
 
 use crate::{
-    admission::{Admission, Arrival, Opened},
     cookie::{Scan, scan},
     engine::Policy,
     entropy::Entropy,
@@ -12,12 +11,15 @@ use crate::{
     id::StoreKey,
     limits::{MAX_TAGS_CHECKED, MAX_TICKETS},
     loaded::Loaded,
-    plan::start,
+    machine::{
+        admission::{Admission, Arrival, Opened},
+        plan::start,
+    },
     request::RequestInfo,
     step::{After, CookieLine, Done, Step},
     time::UnixTime,
-    token::Refusal,
     value::Stored,
+    wire::token::Refusal,
 };
 
 /// A request's session: nothing is checked or loaded until somebody asks.

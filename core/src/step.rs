@@ -3,15 +3,17 @@
 use core::{error::Error, fmt};
 
 use crate::{
-    admission::{Admitted, read_again},
-    codec::DecodeError,
     cookie::CookieError,
     edits::ReplayError,
     event::Events,
+    machine::{
+        admission::{Admitted, read_again},
+        protocol::Machine,
+    },
     op::{Op, Outcome},
-    protocol::Machine,
     session::{Session, Shell, State},
     time::UnixTime,
+    wire::codec::DecodeError,
 };
 
 /// What comes next after [`Session::commit`] or [`Io::resume`].

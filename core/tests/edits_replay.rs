@@ -50,7 +50,7 @@ impl Edit {
                 let old = data.get(KEYS[key]).copied();
                 data.insert(KEYS[key].to_owned(), step(old, n));
             }
-            Self::Whole(n) => data.values_mut().for_each(|value| *value = step(Some(*value), n)),
+            Self::Whole(n) => whole(data, n),
         }
     }
 
@@ -60,15 +60,20 @@ impl Edit {
             Self::Insert(key, n) => loaded.insert(KEYS[key], &n).unwrap(),
             Self::Remove(key) => drop(loaded.remove(KEYS[key]).unwrap()),
             Self::Update(key, n) => drop(loaded.update(KEYS[key], move |old| step(old, n)).unwrap()),
-            Self::Whole(n) => loaded
-                .update_whole(move |map: &mut Map| map.values_mut().for_each(|value| *value = step(Some(*value), n)))
-                .unwrap(),
+            Self::Whole(n) => loaded.update_whole(move |map: &mut Map| whole(map, n)).unwrap(),
         }
     }
 }
 
 fn step(old: Option<i64>, n: i64) -> i64 {
     old.map_or(100 + n, |old| (old * 3 + n) % 1009)
+}
+
+/// Looks at every value, and changes some.
+fn whole(data: &mut Map, n: i64) {
+    let sum = data.values().sum::<i64>() % 1009;
+    data.insert("d".to_owned(), sum + n);
+    data.remove("b");
 }
 
 #[test]

@@ -72,12 +72,14 @@ fn every_mistake_has_its_error_that_names_the_key_or_the_place() {
 #[test]
 fn keys_that_are_not_random_are_refused() {
     let run: Vec<u8> = (0..32).collect();
-    let halves = [bytes::<16>(1), bytes::<16>(1)].concat();
+    let halves = [bytes::<24>(1), bytes::<24>(1)].concat();
+    let few = bytes::<64>(1).map(|byte| 0x80 | (byte & 15));
     for weak in [
         &[0; 32][..],
         &[0xab; 64],
         &run,
         &halves,
+        &few,
         b"correct horse battery staple and more of it",
         b"0123456789abcdef0123456789abcdef",
         b"c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldA==",

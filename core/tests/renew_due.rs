@@ -4,7 +4,7 @@
 
 mod common;
 
-use cloakroom_core::{CookieChange, Done, Engine, Event, Keyring, Loaded, RequestInfo};
+use cloakroom_core::{CookieChange, Done, Engine, Event, Keyring, Loaded, RequestInfo, SignedTokens, TokenScheme};
 use common::{Fault, HOUR, MINUTE, SECOND, World, add, has, key, ring, ticket};
 
 fn aged() -> (World, String) {
@@ -220,6 +220,24 @@ fn a_ticket_under_an_older_key_does_not_renew_through_a_pointer() {
     let mut w = with_ring(w, Keyring::new(key(2)).accept(key(1)).unwrap());
     assert_eq!(w.request(&old, |_| ()).cookie(), CookieChange::Keep);
     assert!(ticket(&w.request(&new, |_| ())).is_some());
+}
+
+#[test]
+fn one_id_under_several_keys_of_the_ring_is_one_ticket() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let id = SignedTokens::new(&ring(), "main", "__Host-id").verify(&jar.as_bytes()[10..]).unwrap().id;
+    let tokens = (1..7).map(|n| {
+        let mut line = "__Host-id=".to_owned();
+        SignedTokens::new(&Keyring::new(key(n)), "main", "__Host-id").mint(&id, &mut line);
+        line
+    });
+    let cookie = tokens.collect::<Vec<_>>().join("; ");
+    let many = (2..7).fold(ring(), |ring, n| ring.accept(key(n)).unwrap());
+    let mut w = with_ring(w, many);
+    let done = w.request(&cookie, add(1));
+    assert_eq!((done.result(), done.cookie()), (Ok(()), CookieChange::Keep), "the primary's ticket is there");
+    assert_eq!(w.ops(), "load,replace");
 }
 
 #[test]

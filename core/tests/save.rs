@@ -239,3 +239,15 @@ fn a_ticket_minted_by_this_request_was_not_presented_by_it() {
     w.pass(HOUR / 4);
     assert!(w.opens(&old), "its response may be lost");
 }
+
+#[test]
+fn edits_that_were_dropped_are_not_replayed_with_later_ones() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let mut session = w.slow(&jar, |loaded| loaded.insert("dropped", &1).unwrap());
+    session.drop_edits();
+    w.access(&mut session).unwrap().insert("kept", &1).unwrap();
+    assert_eq!(w.request(&jar, add(1)).result(), Ok(()));
+    assert_eq!(w.commit(session).result(), Ok(()));
+    assert_eq!((w.peek(&jar, "n"), w.peek(&jar, "kept"), w.peek(&jar, "dropped")), (Some(1), Some(1), None));
+}

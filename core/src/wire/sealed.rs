@@ -10,11 +10,11 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
 use crate::{
-    codec::{Codec, DecodeError, EncodeError, JsonCodec},
     id::StoreKey,
     keyring::{Key, KeyId, Keyring, derive},
     record::Entry,
     value::Value,
+    wire::codec::{Codec, DecodeError, EncodeError, JsonCodec},
 };
 
 /// Seals every entry of [`JsonCodec`] with AES-256-GCM-SIV (RFC 8452): who can write the store can neither read, forge

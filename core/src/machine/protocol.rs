@@ -33,13 +33,15 @@
 use std::sync::Arc;
 
 use crate::{
-    admission::{Admission, Opened, is_superseded},
-    commit::{Draft, EndTarget, Fresh, Job, Live, Sight},
     data::Data,
     event::Event,
     id::StoreKey,
     limits::{MAX_HOPS, MAX_OPERATIONS, NONCES_KEPT},
     loaded::Loaded,
+    machine::{
+        admission::{Admission, Opened, is_superseded},
+        commit::{Draft, EndTarget, Fresh, Job, Live, Sight},
+    },
     op::{Op, Outcome},
     record::Ended,
     session::{Shell, State as SessionState},

@@ -1,29 +1,24 @@
 //! The handle of a request's session.
 
+mod commit;
+mod slot;
+
 use std::{
     fmt,
-    future::Future,
-    mem,
-    pin::Pin,
     sync::{
         Arc, Mutex as BlockingMutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
 };
 
 use async_lock::Mutex;
-use cloakroom_core::{
-    Access, Done, EditError, Handle, Json, Lifetime, LoadError, Loaded, ReplayError, Session as Machine, Step, UnixTime,
-};
-use cloakroom_runtime::{BoxFuture, run};
+use cloakroom_core::{EditError, Handle, Json, Lifetime, Loaded, ReplayError, Session as Machine, UnixTime};
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use self::commit::{Commit, Finish};
+use self::slot::{Shared, Slot, State};
 use crate::{
-    driver::{drive, load},
-    entropy::OsEntropy,
-    error::StoreError,
-    report::{OpLog, Report},
+    report::OpLog,
     session_error::SessionError,
     sessions::{Sessions, StoreFailure},
 };
@@ -38,37 +33,6 @@ use crate::{
 #[derive(Clone)]
 pub struct Session {
     shared: Arc<Shared>,
-}
-
-struct Shared {
-    sessions: Sessions,
-    serves_without: AtomicBool,
-    slot: Mutex<Slot>,
-}
-
-struct Slot {
-    state: State,
-    ops: OpLog,
-    store_error: Option<StoreError>,
-}
-
-#[allow(clippy::large_enum_variant, reason = "one allocation holds the handle and the machine")]
-enum State {
-    /// Committed, or a commit is under way that broke down.
-    Closed,
-    /// A load failed: the request has no session, and is not made to wait for another failure.
-    Failed(Machine, StoreError),
-    Open(Machine),
-}
-
-/// What a commit does with the edits of the request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "edits are kept or dropped")]
-pub enum Finish {
-    /// Drops the edits, for a request that failed; an end is never dropped.
-    DropEdits,
-    /// Stores the edits.
-    Keep,
 }
 
 impl Session {
@@ -325,70 +289,6 @@ impl Session {
         self.run(async move { this.save_slot(&mut *this.shared.slot.lock().await).await }).await
     }
 
-    /// Edits and saves in one step.
-    async fn save_after<F>(&self, edit: F) -> Result<(), SessionError>
-    where
-        F: FnOnce(&mut Loaded) -> Result<(), EditError> + Send + 'static,
-    {
-        let this = self.clone();
-        let saving = async move {
-            let mut slot = this.shared.slot.lock().await;
-            edit(this.readable(&mut slot).await?)?;
-            this.save_slot(&mut slot).await
-        };
-        self.run(saving).await
-    }
-
-    /// Does it where a client that hangs up cuts nothing.
-    async fn run(
-        &self,
-        work: impl Future<Output = Result<(), SessionError>> + Send + 'static,
-    ) -> Result<(), SessionError> {
-        run(&**self.shared.sessions.runtime(), work).await.unwrap_or(Err(SessionError::Interrupted))
-    }
-
-    async fn save_slot(&self, slot: &mut Slot) -> Result<(), SessionError> {
-        let machine = match mem::replace(&mut slot.state, State::Closed) {
-            State::Open(machine) => machine,
-            State::Closed => return Err(SessionError::Closed),
-            State::Failed(machine, error) => {
-                slot.state = State::Failed(machine, error.clone());
-                return Err(self.failure(error));
-            }
-        };
-        let sessions = &self.shared.sessions;
-        let done = match machine.commit(sessions.now(), &mut OsEntropy) {
-            Step::Done(done) => done,
-            Step::Io(io) => drive(sessions, io, &mut slot.ops, &mut slot.store_error).await,
-        };
-        let result = done.result();
-        slot.state = State::Open(done.reopen());
-        Ok(result?)
-    }
-
-    /// Ends the request: stores what it asked for. For glue; the handle and its clones are closed by it. It is no
-    /// method, so that a handler does not come upon it.
-    ///
-    /// A session that needs nothing of the store is settled at once. Otherwise the rest is spawned on the runtime, so that
-    /// a client that hangs up does not cut it in half: the future that is returned only waits for it.
-    pub fn commit(session: &Self, finish: Finish) -> Commit {
-        let sessions = &session.shared.sessions;
-        let this = session.clone();
-        let Some(mut slot) = session.shared.slot.try_lock() else {
-            // A clone is loading. Wait for it where a client that hangs up cuts nothing.
-            return Commit::spawn(sessions, async move {
-                let step = this.close(&mut *this.shared.slot.lock().await, finish);
-                this.settle(step).await
-            });
-        };
-        match session.close(&mut slot, finish) {
-            Ok(Closing { step: Step::Done(done), ops, store_error, error }) => {
-                Commit(Progress::Ready(Some(session.report(Some(done), ops, store_error, error))))
-            }
-            closing => Commit::spawn(sessions, async move { this.settle(closing).await }),
-        }
-    }
-
     /// Tells whether anybody asked for the session's data.
     pub fn is_accessed(&self) -> bool {
         self.shared.slot.try_lock().is_none_or(|slot| match &slot.state {
@@ -396,161 +296,10 @@ impl Session {
             State::Closed | State::Failed(..) => true,
         })
     }
-
-    /// Takes the machine out of the handle and lets it decide.
-    fn close(&self, slot: &mut Slot, finish: Finish) -> Result<Closing, SessionError> {
-        let (mut machine, error) = match mem::replace(&mut slot.state, State::Closed) {
-            State::Closed => return Err(SessionError::Closed),
-            State::Failed(machine, error) => (machine, Some(self.failure(error))),
-            State::Open(machine) => (machine, None),
-        };
-        if finish == Finish::DropEdits {
-            machine.drop_edits();
-        }
-        // Reads that were served without a session are no failure of the request.
-        let error = error.filter(|error| !matches!(error, SessionError::Unavailable));
-        let step = machine.commit(self.shared.sessions.now(), &mut OsEntropy);
-        Ok(Closing { step, ops: slot.ops, store_error: slot.store_error.take(), error })
-    }
-
-    async fn settle(&self, closing: Result<Closing, SessionError>) -> Report {
-        match closing {
-            Ok(Closing { step, mut ops, mut store_error, error }) => {
-                let done = match step {
-                    Step::Done(done) => done,
-                    Step::Io(io) => drive(&self.shared.sessions, io, &mut ops, &mut store_error).await,
-                };
-                self.report(Some(done), ops, store_error, error)
-            }
-            Err(error) => self.report(None, OpLog::default(), None, Some(error)),
-        }
-    }
-
-    fn report(
-        &self,
-        done: Option<Done>,
-        ops: OpLog,
-        store_error: Option<StoreError>,
-        error: Option<SessionError>,
-    ) -> Report {
-        let committed = done.as_ref().and_then(|done| done.result().err()).map(SessionError::Commit);
-        if let Some(done) = &done {
-            self.shared.sessions.counters().count_events(done.events());
-        }
-        Report { done, error: error.or(committed), ops, store_error }
-    }
-
-    /// Loads what is not there yet, and insists that it can be read.
-    async fn readable<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
-        let loaded = self.loaded(slot).await?;
-        if loaded.is_readable() { Ok(loaded) } else { Err(SessionError::Load(LoadError::Undecodable)) }
-    }
-
-    /// Loads what is not there yet, be it readable or not.
-    async fn loaded<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
-        let Slot { state, ops, store_error } = slot;
-        self.load(state, ops, store_error).await?;
-        match state {
-            State::Open(machine) => match machine.access() {
-                Access::Ready(loaded) => Ok(loaded),
-                Access::Load(_) => Err(SessionError::Closed),
-            },
-            State::Closed | State::Failed(..) => Err(SessionError::Closed),
-        }
-    }
-
-    async fn load(
-        &self,
-        state: &mut State,
-        ops: &mut OpLog,
-        store_error: &mut Option<StoreError>,
-    ) -> Result<(), SessionError> {
-        let sessions = &self.shared.sessions;
-        let failed = {
-            let mut access = match state {
-                State::Closed => return Err(SessionError::Closed),
-                State::Failed(_, error) => return Err(self.failure(error.clone())),
-                State::Open(machine) => machine.access(),
-            };
-            loop {
-                let asked = match access {
-                    Access::Ready(_) => return Ok(()),
-                    Access::Load(asked) => asked,
-                };
-                let sent = sessions.now();
-                match load(sessions, asked.key(), ops).await {
-                    Ok(found) => match asked.supply(found, sent) {
-                        Ok(next) => access = next,
-                        // What does not decode is there all the same: to be destroyed.
-                        Err(_) => return Ok(()),
-                    },
-                    Err(error) => break error,
-                }
-            }
-        };
-        *store_error = Some(failed.clone());
-        if let State::Open(machine) = mem::replace(state, State::Closed) {
-            *state = State::Failed(machine, failed.clone());
-        }
-        Err(self.failure(failed))
-    }
-
-    fn failure(&self, error: StoreError) -> SessionError {
-        match self.shared.serves_without.load(Ordering::Relaxed) {
-            false => SessionError::Store(error),
-            true => SessionError::Unavailable,
-        }
-    }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").finish_non_exhaustive()
     }
-}
-
-/// A commit that was decided, with what the request saw before.
-struct Closing {
-    step: Step,
-    ops: OpLog,
-    store_error: Option<StoreError>,
-    error: Option<SessionError>,
-}
-
-/// A commit on its way; resolves to its [`Report`]. Dropping it stops nothing that was spawned.
-#[must_use = "await it before the response's headers leave"]
-pub struct Commit(Progress);
-
-#[allow(clippy::large_enum_variant, reason = "what is ready must not allocate")]
-enum Progress {
-    Ready(Option<Report>),
-    Spawned(BoxFuture<'static, Report>),
-}
-
-impl Commit {
-    fn spawn(sessions: &Sessions, work: impl Future<Output = Report> + Send + 'static) -> Self {
-        let work = run(&**sessions.runtime(), work);
-        Self(Progress::Spawned(Box::pin(async move { work.await.unwrap_or_else(|_| interrupted()) })))
-    }
-}
-
-impl Future for Commit {
-    type Output = Report;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report> {
-        match &mut self.0 {
-            Progress::Ready(report) => Poll::Ready(report.take().unwrap_or_else(interrupted)),
-            Progress::Spawned(work) => work.as_mut().poll(cx),
-        }
-    }
-}
-
-impl fmt::Debug for Commit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Commit").finish_non_exhaustive()
-    }
-}
-
-fn interrupted() -> Report {
-    Report { done: None, error: Some(SessionError::Interrupted), ops: OpLog::default(), store_error: None }
 }

@@ -1,11 +1,13 @@
 //! What a used session gets when all that was asked for is done: best effort, and never an error.
 
 use crate::{
-    admission::{Admission, Admitted},
-    commit::{Draft, Job, Live, Sight},
     id::StoreKey,
+    machine::{
+        admission::{Admission, Admitted},
+        commit::{Draft, Job, Live, Sight},
+        protocol::{Commit, State},
+    },
     op::Op,
-    protocol::{Commit, State},
     step::{After, Step},
     value::Stored,
 };

@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use crate::{
-    codec::DecodeError,
     data::Data,
     edits::Edits,
     engine::Policy,
@@ -14,6 +13,7 @@ use crate::{
     step::{CommitError, End},
     time::UnixTime,
     value::{Stored, Value, Version},
+    wire::codec::DecodeError,
 };
 
 /// A live record as it was read or written.

@@ -19,18 +19,18 @@ use core::{ops::ControlFlow, time::Duration};
 use std::sync::Arc;
 
 use crate::{
-    codec::DecodeError,
-    commit::{EndTarget, Live, Sight},
     engine::Policy,
     event::{Event, Events},
     id::StoreKey,
     limits::MAX_HOPS,
     loaded::Loaded,
+    machine::commit::{EndTarget, Live, Sight},
     record::{EndCause, Ended, Record},
     session::{Candidates, State, Ticket, Vec4},
     step::After,
     time::UnixTime,
     value::Stored,
+    wire::codec::DecodeError,
 };
 
 /// What the tickets of a request opened, in the order in which one outweighs another.
@@ -85,7 +85,6 @@ pub(crate) struct Admission {
     /// When the first load was sent.
     since: Option<UnixTime>,
     best: Opened,
-    capped: bool,
 }
 
 /// What a load brought the admission to.
@@ -95,13 +94,17 @@ pub(crate) enum Arrival {
 }
 
 impl Admission {
-    /// Checks the tags. Without a valid ticket there is nothing to load.
+    /// Checks the tags. Without a valid ticket there is nothing to load; and where one that was not looked at may be the
+    /// visitor's, nothing is opened or overwritten.
     pub(crate) fn start(policy: &Policy, candidates: &Candidates, events: &mut Events) -> ControlFlow<Opened, Self> {
-        let (tickets, capped) = candidates.verify(policy, events);
+        let (tickets, is_ambiguous) = candidates.verify(policy, events);
+        if is_ambiguous {
+            events.push(Event::Ambiguous);
+            return ControlFlow::Break(Opened::Ambiguous);
+        }
         match tickets.get(0) {
-            Some(first) => ControlFlow::Continue(Self::at(first.key.clone(), tickets, capped)),
-            // What was not read may hold the visitor's ticket, which a new cookie would overwrite.
-            None => ControlFlow::Break(if capped { Opened::Ambiguous } else { Opened::Absent }),
+            Some(first) => ControlFlow::Continue(Self::at(first.key.clone(), tickets)),
+            None => ControlFlow::Break(Opened::Absent),
         }
     }
 
@@ -114,11 +117,11 @@ impl Admission {
         let mut tickets = Vec4::default();
         // An empty one has room.
         let _ = tickets.push(Ticket { key: key.clone(), outdated: false });
-        Self::at(key, tickets, false)
+        Self::at(key, tickets)
     }
 
-    fn at(key: StoreKey, tickets: Vec4<Ticket>, capped: bool) -> Self {
-        Self { tickets, index: 0, key, hops: 0, since: None, best: Opened::Absent, capped }
+    fn at(key: StoreKey, tickets: Vec4<Ticket>) -> Self {
+        Self { tickets, index: 0, key, hops: 0, since: None, best: Opened::Absent }
     }
 
     /// Returns the key to load.
@@ -146,6 +149,10 @@ impl Admission {
                 Opened::Stale
             }
             Sight::Moved(moved, _) => {
+                // What another ticket opened a moment ago has moved meanwhile: this is the way to it.
+                if matches!(&self.best, Opened::Live(best) if best.live.key == self.key) {
+                    self.best = Opened::Absent;
+                }
                 self.hops += 1;
                 self.key = moved.to;
                 return Arrival::Another;
@@ -183,7 +190,6 @@ impl Admission {
             return Arrival::Another;
         }
         let opened = core::mem::replace(&mut self.best, Opened::Absent);
-        let opened = if self.capped && !matches!(opened, Opened::Live(_)) { Opened::Ambiguous } else { opened };
         if matches!(opened, Opened::Ambiguous) {
             events.push(Event::Ambiguous);
         }

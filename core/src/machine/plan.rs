@@ -3,14 +3,16 @@
 use core::time::Duration;
 
 use crate::{
-    admission::{Admitted, Opened},
-    commit::{EndTarget, Job},
     entropy::{Entropy, EntropyError},
     event::Event,
     id::SessionId,
     limits::MAX_HOPS,
     loaded::Loaded,
-    protocol::Commit,
+    machine::{
+        admission::{Admitted, Opened},
+        commit::{EndTarget, Job},
+        protocol::Commit,
+    },
     record::Nonce,
     session::{Shell, State},
     step::{After, CommitError, Done, End, Step},

@@ -1,0 +1,190 @@
+//! Commits: those of a save, and the one that ends the request.
+
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use cloakroom_core::{Done, EditError, Loaded, Step};
+use cloakroom_runtime::{BoxFuture, run};
+
+use super::{
+    Session,
+    slot::{Slot, State},
+};
+use crate::{
+    driver::drive,
+    entropy::OsEntropy,
+    error::StoreError,
+    report::{OpLog, Report},
+    session_error::SessionError,
+    sessions::Sessions,
+};
+
+/// What a commit does with the edits of the request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "edits are kept or dropped")]
+pub enum Finish {
+    /// Drops the edits, for a request that failed; an end is never dropped.
+    DropEdits,
+    /// Stores the edits.
+    Keep,
+}
+
+impl Session {
+    /// Edits and saves in one step.
+    pub(super) async fn save_after<F>(&self, edit: F) -> Result<(), SessionError>
+    where
+        F: FnOnce(&mut Loaded) -> Result<(), EditError> + Send + 'static,
+    {
+        let this = self.clone();
+        let saving = async move {
+            let mut slot = this.shared.slot.lock().await;
+            edit(this.readable(&mut slot).await?)?;
+            this.save_slot(&mut slot).await
+        };
+        self.run(saving).await
+    }
+
+    /// Does it where a client that hangs up cuts nothing.
+    pub(super) async fn run(
+        &self,
+        work: impl Future<Output = Result<(), SessionError>> + Send + 'static,
+    ) -> Result<(), SessionError> {
+        run(&**self.shared.sessions.runtime(), work).await.unwrap_or(Err(SessionError::Interrupted))
+    }
+
+    pub(super) async fn save_slot(&self, slot: &mut Slot) -> Result<(), SessionError> {
+        let machine = match mem::replace(&mut slot.state, State::Closed) {
+            State::Open(machine) => machine,
+            State::Closed => return Err(SessionError::Closed),
+            State::Failed(machine, error) => {
+                slot.state = State::Failed(machine, error.clone());
+                return Err(self.failure(error));
+            }
+        };
+        let sessions = &self.shared.sessions;
+        let done = match machine.commit(sessions.now(), &mut OsEntropy) {
+            Step::Done(done) => done,
+            Step::Io(io) => drive(sessions, io, &mut slot.ops, &mut slot.store_error).await,
+        };
+        let result = done.result();
+        slot.state = State::Open(done.reopen());
+        Ok(result?)
+    }
+
+    /// Ends the request: stores what it asked for. For glue; the handle and its clones are closed by it. It is no
+    /// method, so that a handler does not come upon it.
+    ///
+    /// A session that needs nothing of the store is settled at once. Otherwise the rest is spawned on the runtime, so that
+    /// a client that hangs up does not cut it in half: the future that is returned only waits for it.
+    pub fn commit(session: &Self, finish: Finish) -> Commit {
+        let sessions = &session.shared.sessions;
+        let this = session.clone();
+        let Some(mut slot) = session.shared.slot.try_lock() else {
+            // A clone is loading. Wait for it where a client that hangs up cuts nothing.
+            return Commit::spawn(sessions, async move {
+                let step = this.close(&mut *this.shared.slot.lock().await, finish);
+                this.settle(step).await
+            });
+        };
+        match session.close(&mut slot, finish) {
+            Ok(Closing { step: Step::Done(done), ops, store_error, error }) => {
+                Commit(Progress::Ready(Some(session.report(Some(done), ops, store_error, error))))
+            }
+            closing => Commit::spawn(sessions, async move { this.settle(closing).await }),
+        }
+    }
+
+    /// Takes the machine out of the handle and lets it decide.
+    fn close(&self, slot: &mut Slot, finish: Finish) -> Result<Closing, SessionError> {
+        let (mut machine, error) = match mem::replace(&mut slot.state, State::Closed) {
+            State::Closed => return Err(SessionError::Closed),
+            State::Failed(machine, error) => (machine, Some(self.failure(error))),
+            State::Open(machine) => (machine, None),
+        };
+        if finish == Finish::DropEdits {
+            machine.drop_edits();
+        }
+        // Reads that were served without a session are no failure of the request.
+        let error = error.filter(|error| !matches!(error, SessionError::Unavailable));
+        let step = machine.commit(self.shared.sessions.now(), &mut OsEntropy);
+        Ok(Closing { step, ops: slot.ops, store_error: slot.store_error.take(), error })
+    }
+
+    async fn settle(&self, closing: Result<Closing, SessionError>) -> Report {
+        match closing {
+            Ok(Closing { step, mut ops, mut store_error, error }) => {
+                let done = match step {
+                    Step::Done(done) => done,
+                    Step::Io(io) => drive(&self.shared.sessions, io, &mut ops, &mut store_error).await,
+                };
+                self.report(Some(done), ops, store_error, error)
+            }
+            Err(error) => self.report(None, OpLog::default(), None, Some(error)),
+        }
+    }
+
+    fn report(
+        &self,
+        done: Option<Done>,
+        ops: OpLog,
+        store_error: Option<StoreError>,
+        error: Option<SessionError>,
+    ) -> Report {
+        let committed = done.as_ref().and_then(|done| done.result().err()).map(SessionError::Commit);
+        if let Some(done) = &done {
+            self.shared.sessions.counters().count_events(done.events());
+        }
+        Report { done, error: error.or(committed), ops, store_error }
+    }
+}
+
+/// A commit that was decided, with what the request saw before.
+struct Closing {
+    step: Step,
+    ops: OpLog,
+    store_error: Option<StoreError>,
+    error: Option<SessionError>,
+}
+
+/// A commit on its way; resolves to its [`Report`]. Dropping it stops nothing that was spawned.
+#[must_use = "await it before the response's headers leave"]
+pub struct Commit(Progress);
+
+#[allow(clippy::large_enum_variant, reason = "what is ready must not allocate")]
+enum Progress {
+    Ready(Option<Report>),
+    Spawned(BoxFuture<'static, Report>),
+}
+
+impl Commit {
+    fn spawn(sessions: &Sessions, work: impl Future<Output = Report> + Send + 'static) -> Self {
+        let work = run(&**sessions.runtime(), work);
+        Self(Progress::Spawned(Box::pin(async move { work.await.unwrap_or_else(|_| interrupted()) })))
+    }
+}
+
+impl Future for Commit {
+    type Output = Report;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report> {
+        match &mut self.0 {
+            Progress::Ready(report) => Poll::Ready(report.take().unwrap_or_else(interrupted)),
+            Progress::Spawned(work) => work.as_mut().poll(cx),
+        }
+    }
+}
+
+impl fmt::Debug for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Commit").finish_non_exhaustive()
+    }
+}
+
+fn interrupted() -> Report {
+    Report { done: None, error: Some(SessionError::Interrupted), ops: OpLog::default(), store_error: None }
+}

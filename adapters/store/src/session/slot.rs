@@ -1,0 +1,97 @@
+//! What the clones of a handle share, and the load that fills it.
+
+use std::{
+    mem,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use async_lock::Mutex;
+use cloakroom_core::{Access, LoadError, Loaded, Session as Machine};
+
+use super::Session;
+use crate::{driver::load, error::StoreError, report::OpLog, session_error::SessionError, sessions::Sessions};
+
+pub(super) struct Shared {
+    pub(super) sessions: Sessions,
+    pub(super) serves_without: AtomicBool,
+    pub(super) slot: Mutex<Slot>,
+}
+
+pub(super) struct Slot {
+    pub(super) state: State,
+    pub(super) ops: OpLog,
+    pub(super) store_error: Option<StoreError>,
+}
+
+#[allow(clippy::large_enum_variant, reason = "one allocation holds the handle and the machine")]
+pub(super) enum State {
+    /// Committed, or a commit is under way that broke down.
+    Closed,
+    /// A load failed: the request has no session, and is not made to wait for another failure.
+    Failed(Machine, StoreError),
+    Open(Machine),
+}
+
+impl Session {
+    /// Loads what is not there yet, and insists that it can be read.
+    pub(super) async fn readable<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
+        let loaded = self.loaded(slot).await?;
+        if loaded.is_readable() { Ok(loaded) } else { Err(SessionError::Load(LoadError::Undecodable)) }
+    }
+
+    /// Loads what is not there yet, be it readable or not.
+    pub(super) async fn loaded<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
+        let Slot { state, ops, store_error } = slot;
+        self.load(state, ops, store_error).await?;
+        match state {
+            State::Open(machine) => match machine.access() {
+                Access::Ready(loaded) => Ok(loaded),
+                Access::Load(_) => Err(SessionError::Closed),
+            },
+            State::Closed | State::Failed(..) => Err(SessionError::Closed),
+        }
+    }
+
+    async fn load(
+        &self,
+        state: &mut State,
+        ops: &mut OpLog,
+        store_error: &mut Option<StoreError>,
+    ) -> Result<(), SessionError> {
+        let sessions = &self.shared.sessions;
+        let failed = {
+            let mut access = match state {
+                State::Closed => return Err(SessionError::Closed),
+                State::Failed(_, error) => return Err(self.failure(error.clone())),
+                State::Open(machine) => machine.access(),
+            };
+            loop {
+                let asked = match access {
+                    Access::Ready(_) => return Ok(()),
+                    Access::Load(asked) => asked,
+                };
+                let sent = sessions.now();
+                match load(sessions, asked.key(), ops).await {
+                    Ok(found) => match asked.supply(found, sent) {
+                        Ok(next) => access = next,
+                        // What does not decode is there all the same: to be destroyed.
+                        Err(_) => return Ok(()),
+                    },
+                    Err(error) => break error,
+                }
+            }
+        };
+        *store_error = Some(failed.clone());
+        if let State::Open(machine) = mem::replace(state, State::Closed) {
+            *state = State::Failed(machine, failed.clone());
+        }
+        Err(self.failure(failed))
+    }
+
+    pub(super) fn failure(&self, error: StoreError) -> SessionError {
+        match self.shared.serves_without.load(Ordering::Relaxed) {
+            false => SessionError::Store(error),
+            true => SessionError::Unavailable,
+        }
+    }
+}

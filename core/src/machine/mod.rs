@@ -1,0 +1,7 @@
+//! The state machine behind a session: what its tickets open, and what its commit does.
+
+pub(crate) mod admission;
+pub(crate) mod commit;
+pub(crate) mod plan;
+pub(crate) mod protocol;
+mod rest;
