@@ -2,3 +2,8 @@
 
 pub mod demo;
 pub mod explore;
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
