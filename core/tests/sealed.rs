@@ -15,7 +15,10 @@ fn place(name: &str) -> StoreKey {
 }
 
 fn entries() -> Vec<Entry> {
-    let mut record = Record::new(UnixTime::from_millis(5), Lifetime::default());
+    let mut record = Record::new(UnixTime::from_millis(5), Lifetime::default().persistent());
+    record.issued = UnixTime::from_millis(6);
+    record.commits = u64::MAX;
+    record.schema = 8;
     record.data.set("secret", Json::of("of the user").unwrap());
     record.nonces.push(Nonce::from_bytes([3; 8]));
     record.predecessor = Some(place("before"));
@@ -23,6 +26,20 @@ fn entries() -> Vec<Entry> {
     let by = Nonce::from_bytes([4; 8]);
     let ended = Ended { by, cause: EndCause::Login, at: UnixTime::from_millis(7), next: Some(place("next")) };
     vec![Entry::Record(Box::new(record)), Entry::Moved(moved), Entry::Ended(ended)]
+}
+
+fn is_same(a: &Entry, b: &Entry) -> bool {
+    match (a, b) {
+        (Entry::Ended(a), Entry::Ended(b)) => a == b,
+        (Entry::Moved(a), Entry::Moved(b)) => (&a.to, a.closes_at) == (&b.to, b.closes_at),
+        (Entry::Record(a), Entry::Record(b)) => {
+            let times = |record: &Record| (record.created, record.deadline, record.issued, record.idle);
+            let rest = |record: &Record| (record.persistent, record.commits, record.nonces, record.schema);
+            let data = a.data.iter().eq(b.data.iter()) && !a.data.is_empty();
+            data && times(a) == times(b) && rest(a) == rest(b) && a.predecessor == b.predecessor
+        }
+        _ => false,
+    }
 }
 
 fn plain(entry: &Entry) -> Vec<u8> {
@@ -36,7 +53,7 @@ fn every_entry_survives_the_plain_and_the_sealed_codec() {
         for codec in [&JsonCodec as &dyn Codec, &sealed] {
             let bytes = codec.encode(&place("here"), &entry).unwrap();
             let back = codec.decode(&place("here"), &bytes.into()).unwrap();
-            assert_eq!(plain(&back), plain(&entry));
+            assert!(is_same(&back, &entry), "{back:?}");
         }
         let bytes = sealed.encode(&place("here"), &entry).unwrap();
         for word in ["secret", "of the user", "record", "after", "before", "next", "format"] {

@@ -22,8 +22,9 @@ use ureq::{
     http::{HeaderMap, Request, StatusCode},
 };
 
-/// Longer than any one step takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any one step takes on a busy machine, and less than the minute after which the demo closes a connection
+/// that asks nothing.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Makes a command of the tool, built in the profile of this test run.
 pub fn tool(args: &[&str]) -> Command {

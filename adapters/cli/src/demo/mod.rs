@@ -13,6 +13,7 @@ use std::{
     fmt,
     io::{self, IsTerminal as _, Write as _},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -86,7 +87,10 @@ async fn start(options: Options) -> anyhow::Result<()> {
     let cookie = format!("{};{secure} HttpOnly; SameSite=Lax; Path=/", policy.name());
     let engine = Engine::builder(ring).cookie(policy).lifetime(lifetime).build()?;
     let store = match options.store {
-        StoreUrl::Memory => MemoryStore::new(Tokio),
+        // What lives shortly is swept as often.
+        StoreUrl::Memory => {
+            MemoryStore::builder().sweep_every(lifetime.idle().min(Duration::from_secs(60))).build(Tokio)
+        }
     };
     let listener = TcpListener::bind(&options.listen)
         .await
