@@ -17,7 +17,7 @@ use std::{
 };
 
 use cloakroom_core::{
-    Access, Engine, Entropy, EntropyError, Key, KeyId, Keyring, LoadError, Loaded, Op, Outcome, RequestInfo, Session,
+    Access, CommitError, Engine, Entropy, EntropyError, Key, KeyId, Keyring, Loaded, Op, Outcome, RequestInfo, Session,
     StoreKey, Stored, UnixTime, Value, Version,
 };
 
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ring = Keyring::new(Key::from_bytes(KeyId::new(1), &secret)?);
     let engine = Engine::new(ring);
     let store = Arc::new(Map::default());
-    let listener = TcpListener::bind("127.0.0.1:8000")?;
+    let listener = TcpListener::bind(std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".to_owned()))?;
     println!("http://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         let (stream, engine, store) = (stream?, engine.clone(), Arc::clone(&store));
@@ -38,8 +38,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Answers one request.
 fn serve(mut stream: TcpStream, engine: &Engine, store: &Map) -> Result<(), Box<dyn Error>> {
-    let (method, cookies) = read_head(&stream)?;
-    let mut session = engine.open(cookies.iter().map(Vec::as_slice), &RequestInfo::new().method(&method));
+    let Some(Head { method, headers }) = read_head(&stream)? else { return Ok(()) };
+    let all = |name| headers.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_bytes());
+    let facts = RequestInfo::new().method(&method);
+    let facts = all("sec-fetch-site").next().map_or(facts, |site| facts.sec_fetch_site(site));
+    let mut session = engine.open(all("cookie"), &facts);
 
     let n = loaded(&mut session, store)?.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1)?;
 
@@ -47,7 +50,9 @@ fn serve(mut stream: TcpStream, engine: &Engine, store: &Map) -> Result<(), Box<
     let done = session.commit(now(), &mut OsEntropy).run(|op| store.perform(op), now);
     let (status, body) = match done.result() {
         Ok(()) => ("200 OK", format!("visit {n}\n")),
-        Err(error) => ("409 Conflict", format!("{error}\n")),
+        Err(error @ (CommitError::Contention | CommitError::Lost)) => ("409 Conflict", format!("{error}\n")),
+        Err(error @ CommitError::CrossSite) => ("403 Forbidden", format!("{error}\n")),
+        Err(error) => ("503 Service Unavailable", format!("{error}\n")),
     };
     let headers: String = done.headers().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     write!(stream, "HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())?;
@@ -55,7 +60,7 @@ fn serve(mut stream: TcpStream, engine: &Engine, store: &Map) -> Result<(), Box<
 }
 
 /// Asks for the data, and loads what is asked for.
-fn loaded<'s>(session: &'s mut Session, store: &Map) -> Result<&'s mut Loaded, LoadError> {
+fn loaded<'s>(session: &'s mut Session, store: &Map) -> Result<&'s mut Loaded, Box<dyn Error>> {
     let mut access = session.access();
     loop {
         match access {
@@ -64,7 +69,8 @@ fn loaded<'s>(session: &'s mut Session, store: &Map) -> Result<&'s mut Loaded, L
                 let sent = now();
                 let found = match store.perform(&Op::Load { key: load.key().clone() }) {
                     Outcome::Found(stored) => Some(stored),
-                    _ => None,
+                    Outcome::Absent => None,
+                    _ => return Err("the store is down, which is no empty session".into()),
                 };
                 access = load.supply(found, sent)?;
             }
@@ -72,23 +78,23 @@ fn loaded<'s>(session: &'s mut Session, store: &Map) -> Result<&'s mut Loaded, L
     }
 }
 
-/// Reads the method and the `Cookie` lines.
-fn read_head(stream: &TcpStream) -> io::Result<(String, Vec<Vec<u8>>)> {
-    let mut lines = BufReader::new(stream).split(b'\n').take(100);
-    let first = lines.next().transpose()?.unwrap_or_default();
-    let method = String::from_utf8_lossy(&first).split(' ').next().unwrap_or_default().to_owned();
-    let mut cookies = Vec::new();
-    for line in lines {
-        let line = line?;
-        let line = line.strip_suffix(b"\r").unwrap_or(&line);
-        if line.is_empty() {
-            break;
-        }
-        if line.get(..7).is_some_and(|name| name.eq_ignore_ascii_case(b"cookie:")) {
-            cookies.push(line[7..].to_vec());
-        }
-    }
-    Ok((method, cookies))
+/// What a request says before its body, header names in lower case.
+struct Head {
+    method: String,
+    headers: Vec<(String, String)>,
+}
+
+/// Reads a head; nothing when nobody asked anything.
+fn read_head(stream: &TcpStream) -> io::Result<Option<Head>> {
+    let lines = BufReader::new(stream).split(b'\n').take(100);
+    let mut lines = lines.map(|line| Ok(String::from_utf8_lossy(&line?).trim_end().to_owned()));
+    let Some(first) = lines.next().transpose()? else { return Ok(None) };
+    let method = first.split(' ').next().unwrap_or_default().to_owned();
+    let is_header = |line: &io::Result<String>| !line.as_ref().is_ok_and(String::is_empty);
+    let lines: Vec<String> = lines.take_while(is_header).collect::<io::Result<_>>()?;
+    let headers = lines.iter().filter_map(|line| line.split_once(':'));
+    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
+    Ok(Some(Head { method, headers }))
 }
 
 fn now() -> UnixTime {

@@ -18,7 +18,8 @@ pub enum Event {
     CrossSite,
     /// This request ended a session.
     Ended,
-    /// A record was past its deadline, or had no or too long a time to live.
+    /// A record was past its deadline, or had no or too long a time to live. Most sessions expire in the store, and are
+    /// [`Event::NotFound`] then.
     Expired,
     /// A token's tag does not match: forged, damaged or made for another cookie.
     ForgedToken,

@@ -198,6 +198,9 @@ impl Loaded {
 
     /// Gives the session a new id when it is committed. The old ticket works until the new one was first presented and
     /// for the grace after that. A session that is not stored yet gets a new id anyway.
+    ///
+    /// It keeps the authority, and so is no sign-in: a ticket that somebody planted goes on working and would be signed in
+    /// too. For that, [`Loaded::destroy`] the session first and write what the new one has.
     pub fn rotate(&mut self) {
         self.rotate = true;
     }
@@ -213,6 +216,8 @@ impl Loaded {
 
     /// Sets the lifetime of a session that is not stored yet, or shortens that of one that is: its absolute deadline
     /// never grows. Whether the cookie is persistent shows with the next ticket; call [`Loaded::rotate`] to send one.
+    ///
+    /// To give a visitor a longer one, [`Loaded::destroy`] first: the session that is made after that is new.
     ///
     /// # Errors
     ///
@@ -257,7 +262,7 @@ impl Loaded {
         self.record().map(|record| record.schema)
     }
 
-    /// Returns the handle under which people see the session; `None` while it is new.
+    /// Returns the handle under which people see the session; `None` while it is new. A renewal changes it.
     pub fn handle(&self) -> Option<Handle> {
         match &self.opened {
             Opened::Live(admitted) if !self.destroy => Some(admitted.live.key.handle()),

@@ -29,23 +29,23 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Makes a command of the tool, built in the profile of this test run.
 pub fn tool(args: &[&str]) -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(BUILT.get_or_init(build));
+    let mut command = Command::new(BUILT.get_or_init(|| executable(&["--package", "cloakroom"], "cloakroom")));
     command.args(args).stdin(Stdio::null());
     command
 }
 
-fn build() -> PathBuf {
+/// Builds what `target` names to cargo, in the profile of this test run; returns where the program of that name is.
+pub fn executable(target: &[&str], name: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--locked", "--package", "cloakroom", "--message-format=json-render-diagnostics"]);
+    cargo.args(["build", "--locked", "--message-format=json-render-diagnostics"]).args(target);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success(), "the tool does not build");
+    assert!(output.status.success(), "{name} does not build");
     let messages = output.stdout.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-    let mut executables = messages.filter(|message: &Value| message["target"]["name"] == "cloakroom");
-    let executable = executables.find_map(|message| message["executable"].as_str().map(PathBuf::from));
-    executable.expect("cargo names the executable")
+    let mut programs = messages.filter(|message: &Value| message["target"]["name"] == name);
+    programs.find_map(|message| message["executable"].as_str().map(PathBuf::from)).expect("cargo names the executable")
 }
 
 /// Makes a ring of one key.

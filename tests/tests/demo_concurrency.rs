@@ -55,7 +55,7 @@ fn ten_thousand_adds_of_64_connections_are_ten_thousand() {
         metrics.operation("replace"),
     );
     assert!(metrics.event("conflict") > 0, "they never met");
-    assert!(tried_again < ADDS / 2, "{tried_again} are not few");
+    assert!(tried_again < ADDS / 20, "{tried_again} are not few");
     assert_eq!(metrics.sessions(), 1);
 }
 

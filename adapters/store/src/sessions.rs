@@ -113,6 +113,7 @@ pub enum StoreFailure {
     /// session.
     #[default]
     Refuse,
-    /// Reads are empty; every write and every end is an error.
+    /// Reads are empty; every write and every end is an error. Where there is nothing to load, so that the failure shows
+    /// only when the response is under way, the response is refused.
     ServeWithout,
 }

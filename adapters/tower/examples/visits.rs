@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sessions = Sessions::new(ring, MemoryStore::new(Tokio), Tokio);
     let app = Router::new().route("/", get(visits)).layer(SessionLayer::new(sessions));
 
-    let listener = TcpListener::bind("127.0.0.1:8000").await?;
+    let listener = TcpListener::bind(std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".to_owned())).await?;
     println!("http://{}", listener.local_addr()?);
     Ok(axum::serve(listener, app).await?)
 }

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt};
 
 use axum_core::response::{IntoResponse, Response};
-use cloakroom_core::{CommitError, EditError};
+use cloakroom_core::CommitError;
 use http::StatusCode;
 
 /// Why an access to a session failed; an axum handler returns it with `?`.
@@ -37,7 +37,6 @@ impl SessionError {
                 CommitError::RecordTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
-            Kind::Edit(EditError::Replay(_)) => StatusCode::CONFLICT,
             Kind::Store(_) | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }

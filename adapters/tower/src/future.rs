@@ -10,8 +10,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use cloakroom_core::End;
-use cloakroom_store::{Commit, Finish, Report, Session};
+use cloakroom_core::{CommitError, End};
+use cloakroom_store::{Commit, Finish, Report, Session, SessionError as Kind};
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
@@ -90,7 +90,12 @@ fn settle<B, N: SessionName, R: Refusal<B>>(mut response: Response<B>, report: &
         && (end_failed || !response.status().is_server_error())
     {
         let error = SessionError::from(error);
-        let status = if end_failed { StatusCode::SERVICE_UNAVAILABLE } else { error.status() };
+        // An end that was not even tried is the request's fault, not the store's.
+        let tried = !matches!(
+            error.kind(),
+            Kind::Commit(CommitError::Ambiguous | CommitError::CrossSite | CommitError::StaleTicket)
+        );
+        let status = if end_failed && tried { StatusCode::SERVICE_UNAVAILABLE } else { error.status() };
         let mut refused = refusal.refuse(status, &error);
         carry_over(response.headers(), refused.headers_mut());
         merge(refused.headers_mut(), "cache-control", "no-store");

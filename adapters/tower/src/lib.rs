@@ -34,6 +34,26 @@
 //! [`cloakroom_store::Session`]: `get`, `insert`, `remove`, `update`, `clear`, `rotate`, `destroy`, `save` and more. The
 //! first of them loads, once; what they change is stored before the response's headers leave.
 //!
+//! # Signing in
+//!
+//! Who signs in gets a new session, and the old ticket opens nothing: end the one that was there, then write. Only then
+//! can a longer lifetime be chosen, up to the engine's longest; an existing session's is only ever shortened. `rotate` is
+//! no sign-in: it keeps the old ticket working for a while, so that who planted it is signed in too.
+//!
+//! ```
+//! use cloakroom_tower::{Lifetime, Session, SessionError};
+//! # use std::time::Duration;
+//!
+//! async fn sign_in(session: Session, user: u64, remember: bool) -> Result<(), SessionError> {
+//!     session.destroy().await?;
+//!     if remember {
+//!         let days = |n| Duration::from_secs(n * 24 * 60 * 60);
+//!         session.set_lifetime(Lifetime::new(days(7), days(30)).persistent()).await?;
+//!     }
+//!     Ok(session.insert("user", &user).await?)
+//! }
+//! ```
+//!
 //! # Settings
 //!
 //! [`Engine::builder`] has those of the session: cookie, lifetimes, renewal, codec. [`Sessions::builder`] joins an engine
@@ -82,6 +102,8 @@
 //! | the store is down | 503, or the handler's where [`StoreFailure::ServeWithout`] is set and nothing was written |
 //! | an end is not known to be stored | 503 |
 //! | the session ended meanwhile, or too many others changed it | 409 |
+//! | tickets of several live sessions came together, and something was asked of it | 409 |
+//! | a value is of another type than the handler asked for | 500 |
 //! | the session's record would be too large | 413 |
 //! | a cross-site request without our cookie wrote | 403 |
 //!
@@ -99,10 +121,12 @@ mod refusal;
 mod session;
 mod trace;
 
+// All of both is there for those who match on errors or write a store; what most applications name stands below.
 pub use cloakroom_core::{
-    CookieName, CookiePolicy, Engine, EngineBuilder, Key, KeyId, Keyring, Lifetime, SameSite, UnixTime,
+    self, CommitError, CookieName, CookiePolicy, Engine, EngineBuilder, Handle, Key, KeyId, Keyring, Lifetime, Loaded,
+    SameSite, SealedCodec, UnixTime,
 };
-pub use cloakroom_store::{KeyringExt, MemoryStore, Sessions, Store, StoreFailure};
+pub use cloakroom_store::{self, KeyringExt, MemoryStore, Sessions, Store, StoreFailure};
 
 pub use self::{
     error::SessionError,

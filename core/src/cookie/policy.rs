@@ -33,7 +33,8 @@ pub enum SameSite {
 /// A cookie with a `Domain`, or with a name without the prefix, can be planted by every sibling subdomain and, without
 /// `Secure`, by whoever sits on the network. They cannot forge a ticket, but they can plant a valid one of their own, so
 /// that a visitor acts in the attacker's session, or many, so that the visitor's own is refused. When tickets of
-/// different live sessions come together, the request has no session.
+/// different live sessions come together, or more than are looked at, the request has no session: reads are empty, and
+/// every change and every end is an error until one of them expired or was cleared from the browser.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CookiePolicy {
     name: CookieName,

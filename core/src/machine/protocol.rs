@@ -304,7 +304,7 @@ impl Commit {
     /// Writes the record, edits done, under a new id; then the old key must point to it.
     pub(crate) fn renew(self, live: Live) -> Step {
         let Live { key, version, mut record, .. } = live;
-        record.predecessor = Some(key.clone());
+        record.predecessor = self.predecessor(&key);
         match self.job.fresh(&self.shell.policy, record) {
             Ok(fresh) => {
                 let Draft { value, ttl, .. } = &fresh.draft;
@@ -313,6 +313,11 @@ impl Commit {
             }
             Err(error) => self.fail(error, Some(key)),
         }
+    }
+
+    /// What the first presentation must close; without pointers there is nothing.
+    fn predecessor(&self, old: &StoreKey) -> Option<StoreKey> {
+        self.shell.policy.codec.has_markers().then(|| old.clone())
     }
 
     fn swing(self, renewal: Renewal) -> Step {
@@ -347,7 +352,7 @@ impl Commit {
                 if let Err(error) = self.job.replay(&mut live.record) {
                     return self.fail(error, Some(key));
                 }
-                live.record.predecessor = Some(key.clone());
+                live.record.predecessor = self.predecessor(&key);
                 match self.job.fresh(&self.shell.policy, live.record) {
                     Ok(fresh) => {
                         renewal.old_version = live.version;

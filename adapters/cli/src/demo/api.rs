@@ -162,7 +162,12 @@ async fn add(
 ) -> Answer {
     let (Path(key), Query(Add { delay_ms, n })) = (key?, query?);
     load_then_wait(&app, &session, delay_ms).await?;
-    let value = session.update(&key, move |value: Option<i64>| value.unwrap_or(0).saturating_add(n)).await?;
+    let sum = move |value: Option<i64>| {
+        value.unwrap_or(0).checked_add(n).ok_or_else(|| {
+            Failure::new(StatusCode::CONFLICT, "out_of_range", "the sum is no 64-bit number; nothing was added")
+        })
+    };
+    let value = session.try_update(&key, sum).await?;
     Ok(Json(json!({ "value": value })))
 }
 
@@ -186,9 +191,9 @@ async fn destroy(session: Session) -> Answer {
 
 async fn fail(session: Session, query: Result<Query<Fail>, QueryRejection>) -> Result<Infallible, Failure> {
     let Query(Fail { status }) = query?;
-    let status = StatusCode::from_u16(status).ok().filter(|status| (400..600).contains(&status.as_u16()));
+    let status = StatusCode::from_u16(status).ok().filter(|status| (200..600).contains(&status.as_u16()));
     let status = status
-        .ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "bad_query", "a status to fail with is 400 to 599"))?;
+        .ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "bad_query", "a status to answer with is 200 to 599"))?;
     session.insert("failed", &true).await?;
     Err(Failure::new(status, "asked_for", "the request asked for this status"))
 }

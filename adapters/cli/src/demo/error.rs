@@ -43,6 +43,8 @@ impl Failure {
         let status = match error.kind() {
             // Here the client names the keys.
             Kind::Edit(EditError::KeyTooLong) => StatusCode::BAD_REQUEST,
+            // And types.
+            Kind::Edit(EditError::Replay(ReplayError::WrongType)) => StatusCode::CONFLICT,
             _ => error.status(),
         };
         match word(error.kind()) {
@@ -86,6 +88,7 @@ fn word(error: &Kind) -> &'static str {
 /// The demo asks for one type only, whole numbers.
 fn replay_word(error: ReplayError) -> &'static str {
     match error {
+        ReplayError::Refused => "out_of_range",
         ReplayError::WrongType => NOT_A_NUMBER,
         _ => "internal",
     }

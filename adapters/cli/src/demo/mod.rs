@@ -106,8 +106,7 @@ async fn start(options: Options) -> anyhow::Result<()> {
     }
     let sessions = Sessions::builder(engine, store.clone(), Tokio).build();
     let shared = Shared { facts, history: History::default(), runtime: Arc::new(Tokio), sessions, store };
-    serve::serve(listener, router(App(Arc::new(shared))), signals).await;
-    Ok(())
+    serve::serve(listener, router(App(Arc::new(shared))), signals).await
 }
 
 fn router(app: App) -> Router {

@@ -14,7 +14,8 @@ pub(crate) const INSECURE_COOKIE: &str = "id";
 
 /// Serve a page, and the same for programs, that show what happens to a session.
 ///
-/// Ends on SIGTERM and Ctrl-C, after it has answered what is under way; a second signal ends it at once.
+/// Ends on SIGTERM and Ctrl-C, after it has answered what is under way; for at most 100 s; a second signal
+/// ends it at once, with exit code 2.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Where to listen; port 0 takes a free one.

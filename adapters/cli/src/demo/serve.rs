@@ -15,15 +15,16 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How long requests that are under way may take once the server stops.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long requests that are under way may take once the server stops: longer than the longest that the API can be asked
+/// for, delay and body together.
+const DRAIN: Duration = Duration::from_secs(100);
 /// How long a client may take to send a request's head.
 const HEAD: Duration = Duration::from_secs(60);
 /// How long to wait when a connection cannot be accepted: mostly there are too many.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves until a signal, then answers what is under way.
-pub(super) async fn serve(listener: TcpListener, app: Router, mut signals: Signals) {
+/// Serves until a signal, then answers what is under way. Fails when that was cut off.
+pub(super) async fn serve(listener: TcpListener, app: Router, mut signals: Signals) -> anyhow::Result<()> {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD);
     let graceful = GracefulShutdown::new();
@@ -56,10 +57,9 @@ pub(super) async fn serve(listener: TcpListener, app: Router, mut signals: Signa
         drained = timeout(DRAIN, graceful.shutdown()) => drained.is_ok(),
         () = signals.next() => false,
     };
-    match in_time {
-        false => tracing::warn!("stopped with requests under way"),
-        true => tracing::info!("stopped"),
-    }
+    anyhow::ensure!(in_time, "stopped with requests under way");
+    tracing::info!("stopped");
+    Ok(())
 }
 
 /// The signals that stop the server.

@@ -1,0 +1,54 @@
+//! The visits program counts visits, whoever drives the core.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use cloakroom_tests::demo::executable;
+
+/// A running example, ended when the test ends.
+struct Example(Child);
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn counts_visits(package: &str, example: &str) {
+    let program = executable(&["--package", package, "--example", example], example);
+    let child = Command::new(program).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
+    let mut running = Example(child);
+    let mut url = String::new();
+    BufReader::new(running.0.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
+    let url = url.trim();
+
+    let mut first = ureq::get(url).call().unwrap();
+    assert_eq!(first.body_mut().read_to_string().unwrap(), "visit 1\n");
+    let line = first.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let (ticket, attributes) = line.split_once(';').unwrap();
+    assert_eq!(attributes, " HttpOnly; SameSite=Lax; Secure; Path=/");
+    for visit in 2..5 {
+        let mut answer = ureq::get(url).header("cookie", format!("theme=dark; {ticket}")).call().unwrap();
+        assert_eq!(answer.body_mut().read_to_string().unwrap(), format!("visit {visit}\n"));
+        assert_eq!(answer.headers().get("set-cookie"), None);
+    }
+    let mut other = ureq::get(url).call().unwrap();
+    assert_eq!(other.body_mut().read_to_string().unwrap(), "visit 1\n", "another browser");
+    let planted = ureq::post(url).header("sec-fetch-site", "cross-site").send("").unwrap_err();
+    assert!(matches!(planted, ureq::Error::StatusCode(403 | 405)), "{planted}");
+}
+
+#[test]
+fn the_core_by_hand_counts_visits() {
+    counts_visits("cloakroom-core", "blocking");
+}
+
+#[test]
+fn the_tower_layer_counts_visits() {
+    counts_visits("cloakroom-tower", "visits");
+}
