@@ -106,7 +106,12 @@ impl fmt::Debug for Edits {
 pub(crate) fn whole_from<T: Serialize + DeserializeOwned + Default>(data: &Data) -> Result<T, ReplayError> {
     let mut fields = fields_of(&T::default())?;
     for (key, raw) in data.iter() {
-        fields.insert(key.to_owned(), Json::read(raw)?);
+        match Json::read(raw) {
+            Ok(tree) => fields.insert(key.to_owned(), tree),
+            Err(error) if fields.contains_key(key) => return Err(error),
+            // Too odd for a tree, and nothing that the type is known to have.
+            Err(_) => continue,
+        };
     }
     serde_json::from_value(Tree::Object(fields)).map_err(|_| ReplayError::WrongType)
 }
@@ -115,6 +120,9 @@ pub(crate) fn whole_from<T: Serialize + DeserializeOwned + Default>(data: &Data)
 /// requests that change different fields both keep their changes. `None` removes.
 pub(crate) fn difference<T: Serialize>(before: &T, after: &T) -> Result<Vec<(String, Option<Json>)>, ReplayError> {
     let (before, after) = (fields_of(before)?, fields_of(after)?);
+    if after.keys().any(|key| key.len() > MAX_DATA_KEY) {
+        return Err(ReplayError::KeyTooLong);
+    }
     let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| Ok((key.clone(), None)));
     let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value));
     changed.map(|(key, value)| Ok((key.clone(), Some(Json::of(value)?)))).chain(gone).collect()
@@ -132,6 +140,8 @@ fn fields_of<T: Serialize>(value: &T) -> Result<Map<String, Tree>, ReplayError> 
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReplayError {
+    /// A field of a typed whole makes a key of more than [`MAX_DATA_KEY`] bytes.
+    KeyTooLong,
     /// The value does not serialize to JSON, or a typed whole not to an object.
     NotJson,
     /// The function of a `try_update` refused.
@@ -143,6 +153,7 @@ pub enum ReplayError {
 impl fmt::Display for ReplayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::KeyTooLong => "a field of the typed whole makes too long a key",
             Self::NotJson => "the value is no JSON, or a typed whole no object",
             Self::Refused => "the update was refused by its function",
             Self::WrongType => "the value in the session is of another type",

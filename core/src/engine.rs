@@ -10,7 +10,7 @@ use crate::{
     lifetime::Lifetime,
     limits::{
         DEFAULT_CLOCK_SKEW, DEFAULT_GRACE, DEFAULT_MAX_RECORD, DEFAULT_MAX_REQUEST, DEFAULT_SUPERSEDED,
-        DEFAULT_TOUCH_PART, MAX_COOKIE_AGE, MAX_ENGINE_NAME,
+        DEFAULT_TOUCH_PART, MAX_COOKIE_AGE, MAX_ENGINE_NAME, MIN_MAX_RECORD,
     },
     request::RequestInfo,
     session::Session,
@@ -221,7 +221,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets the most bytes of a stored record; by default 1 MiB.
+    /// Sets the most bytes of a stored record, at least 4096; by default 1 MiB.
     pub fn max_record(mut self, bytes: usize) -> Self {
         self.max_record = bytes;
         self
@@ -276,6 +276,9 @@ impl EngineBuilder {
         if (self.lifetime.is_persistent() || longest.is_persistent()) && longest.absolute() > MAX_COOKIE_AGE {
             return Err(ConfigError::Cookie(CookieError::MaxAge));
         }
+        if self.max_record < MIN_MAX_RECORD {
+            return Err(ConfigError::MaxRecord);
+        }
         if self.touch_part == 0 {
             return Err(ConfigError::TouchPart);
         }
@@ -318,6 +321,8 @@ pub enum ConfigError {
     KeyPrefix(InvalidStoreKey),
     /// The lifetime of new sessions is longer than the longest.
     LongerThanLongest,
+    /// The most bytes of a record are fewer than 4096.
+    MaxRecord,
     /// The engine's name is empty or longer than 64 bytes.
     Name,
     /// One part in zero is no part.
@@ -344,6 +349,7 @@ impl fmt::Display for ConfigError {
             Self::Cookie(error) => error.fmt(f),
             Self::KeyPrefix(error) => write!(f, "the key prefix does not fit: {error}"),
             Self::LongerThanLongest => f.write_str("the lifetime of new sessions is longer than the longest lifetime"),
+            Self::MaxRecord => write!(f, "the most bytes of a record are at least {MIN_MAX_RECORD}"),
             Self::Name => write!(f, "an engine's name has 1 to {MAX_ENGINE_NAME} bytes"),
             Self::TouchPart => f.write_str("a touch cannot be due at one part in zero of the idle time"),
             Self::ZeroLifetime => f.write_str("a lifetime is at least one millisecond"),

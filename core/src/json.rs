@@ -51,12 +51,13 @@ impl Json {
 }
 
 /// Tells whether two texts are the same JSON: white space, escapes and the order of members do not count; numbers are
-/// the same only as text, so that none is rounded. Values nested deeper than `levels` are compared as text.
+/// the same only as text, so that none is rounded. Values that are long or nested deeper than `levels` are compared as
+/// text: at worst, an equal one is written again.
 pub(crate) fn is_same(a: &str, b: &str, levels: u32) -> bool {
     if a == b {
         return true;
     }
-    let (Some(first), true) = (a.bytes().next(), levels > 0) else { return false };
+    let (Some(first), true) = (a.bytes().next(), levels > 0 && a.len().max(b.len()) <= 16 * 1024) else { return false };
     let is_same = |(a, b): (&&RawValue, &&RawValue)| is_same(a.get(), b.get(), levels - 1);
     match first {
         b'"' => both::<String>(a, b).is_some_and(|(a, b)| a == b),

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::{
     limits::{DEFAULT_ABSOLUTE, DEFAULT_IDLE},
     record::Record,
-    time::UnixTime,
+    time::{UnixTime, millis},
 };
 
 /// The two timeouts of a session (ASVS 5.0, 7.3.1 and 7.3.2), and whether its cookie outlives the browser session.
@@ -22,7 +22,8 @@ impl Lifetime {
     /// Makes a lifetime. An idle time longer than the absolute one counts as equal to it; both are kept to the
     /// millisecond.
     pub fn new(idle: Duration, absolute: Duration) -> Self {
-        Self { idle: idle.min(absolute), absolute, persistent: false }
+        let [idle, absolute] = [idle.min(absolute), absolute].map(|length| Duration::from_millis(millis(length)));
+        Self { idle, absolute, persistent: false }
     }
 
     /// Lets the cookie outlive the browser session, with `Max-Age` to the absolute deadline ("remember me").

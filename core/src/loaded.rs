@@ -12,6 +12,7 @@ use crate::{
     id::Handle,
     json::Json,
     lifetime::Lifetime,
+    limits::MAX_COOKIE_AGE,
     machine::admission::Opened,
     record::Record,
     time::UnixTime,
@@ -221,16 +222,24 @@ impl Loaded {
     ///
     /// # Errors
     ///
-    /// [`EditError::Lifetime`] when it is zero, longer than the engine's longest, or would move the deadline of a stored
-    /// session further away.
+    /// [`EditError::Lifetime`] when it is zero, longer than the engine's longest or than browsers keep a persistent cookie,
+    /// or would move the deadline of a stored session further away or into the past.
     pub fn set_lifetime(&mut self, lifetime: Lifetime) -> Result<(), EditError> {
         self.check_readable()?;
         let longest = self.policy.longest;
         let grows = self
             .record()
             .is_some_and(|record| record.created.saturating_add(lifetime.absolute()) > longest.deadline(record));
-        let fits = lifetime.absolute() <= longest.absolute() && lifetime.idle() <= longest.idle();
-        if grows || !fits || lifetime.idle().is_zero() {
+        let ends_at_once = match &self.opened {
+            Opened::Live(admitted) if !self.destroy => {
+                admitted.live.record.created.saturating_add(lifetime.absolute()) <= admitted.loaded_at
+            }
+            _ => false,
+        };
+        let fits = lifetime.absolute() <= longest.absolute()
+            && lifetime.idle() <= longest.idle()
+            && !(lifetime.is_persistent() && lifetime.absolute() > MAX_COOKIE_AGE);
+        if grows || ends_at_once || !fits || lifetime.idle().is_zero() {
             return Err(EditError::Lifetime);
         }
         self.lifetime = Some(lifetime);

@@ -184,25 +184,25 @@ fn a_change_that_meets_what_it_cannot_read_is_an_error_and_writes_nothing() {
 
 #[test]
 fn a_record_that_is_too_large_is_an_error_that_names_its_size_and_limit() {
-    let mut w = World::with(|builder| builder.max_record(1000));
+    let mut w = World::with(|builder| builder.max_record(5000));
     let fill = |len: usize| move |loaded: &mut Loaded| loaded.insert("fill", &"x".repeat(len)).unwrap();
     let done = w.request("", fill(1));
     let jar = ticket(&done).unwrap();
     let small = w.text(&w.key(&jar)).len();
-    let fits = w.request("", fill(1 + 1000 - small));
+    let fits = w.request("", fill(1 + 5000 - small));
     assert_eq!(fits.result(), Ok(()));
     w.ops();
-    let error = Err(CommitError::RecordTooLarge { size: 1001, limit: 1000 });
-    let done = w.request("", fill(2 + 1000 - small));
+    let error = Err(CommitError::RecordTooLarge { size: 5001, limit: 5000 });
+    let done = w.request("", fill(2 + 5000 - small));
     assert_eq!((done.result(), done.cookie(), w.ops().as_str()), (error, CookieChange::Keep, ""));
     for rotates in [false, true] {
         let done = w.request(&jar, |loaded| {
-            fill(2000)(loaded);
+            fill(6000)(loaded);
             if rotates {
                 loaded.rotate();
             }
         });
-        assert!(matches!(done.result(), Err(CommitError::RecordTooLarge { size: 2000.., limit: 1000 })));
+        assert!(matches!(done.result(), Err(CommitError::RecordTooLarge { size: 6000.., limit: 5000 })));
         assert_eq!((done.cookie(), w.ops().as_str()), (CookieChange::Keep, "load"));
     }
     assert!(w.opens(&jar));
@@ -210,10 +210,10 @@ fn a_record_that_is_too_large_is_an_error_that_names_its_size_and_limit() {
 
 #[test]
 fn two_changes_that_are_too_large_only_together_fail_the_later_one() {
-    let mut w = World::with(|builder| builder.max_record(1000));
+    let mut w = World::with(|builder| builder.max_record(5000));
     let mut jar = w.sign_in();
-    let slow = w.slow(&jar, |loaded| loaded.insert("a", &"x".repeat(500)).unwrap());
-    w.act(&mut jar, |loaded| loaded.insert("b", &"x".repeat(500)).unwrap());
+    let slow = w.slow(&jar, |loaded| loaded.insert("a", &"x".repeat(2500)).unwrap());
+    w.act(&mut jar, |loaded| loaded.insert("b", &"x".repeat(2500)).unwrap());
     assert!(matches!(w.commit(slow).result(), Err(CommitError::RecordTooLarge { .. })));
     w.with_peeked(&jar, |loaded| assert_eq!(loaded.get::<String>("a"), Ok(None)));
 }

@@ -17,7 +17,7 @@ fn place(name: &str) -> StoreKey {
 fn entries() -> Vec<Entry> {
     let mut record = Record::new(UnixTime::from_millis(5), Lifetime::default().persistent());
     record.issued = UnixTime::from_millis(6);
-    record.commits = u64::MAX;
+    record.commits = u64::MAX / 2;
     record.schema = 8;
     record.data.set("secret", Json::of("of the user").unwrap());
     record.nonces.push(Nonce::from_bytes([3; 8]));

@@ -38,7 +38,7 @@ fn connections_without_a_request_do_not_hold_it_up() {
     idle.get("/api/untouched");
     let since = Instant::now();
     demo.signal(Signal::TERM);
-    assert_eq!(demo.end().code(), Some(2), "a request was cut off");
+    assert_eq!(demo.end().code(), Some(0));
     assert!(since.elapsed().as_secs() < 8, "it waited for those who ask nothing");
     drop((silent, idle));
 }

@@ -16,7 +16,8 @@ pub enum SessionError {
     Commit(CommitError),
     /// An edit or a read failed; the data is as before.
     Edit(EditError),
-    /// The commit broke down: a function of an update panicked, or the runtime shut down.
+    /// The commit broke down: a function of an update panicked, a clone of the handle was kept in the middle of a load, or
+    /// the runtime shut down.
     Interrupted,
     /// What was loaded could not be used.
     Load(LoadError),

@@ -146,10 +146,14 @@ async fn a_request_that_is_served_without_reads_nothing_and_writes_nothing() {
     unavailable(session.update("n", glue_common::add_one).await.map(drop));
     unavailable(session.update_now("n", glue_common::add_one).await.map(drop));
     unavailable(session.rotate().await);
-    unavailable(session.destroy().await);
     unavailable(session.save().await);
     let report = Session::commit(&session, Finish::Keep).await;
-    assert!(report.result().is_ok(), "reads that were served are no failure");
+    assert!(report.result().is_ok(), "the handler was told");
+    assert_eq!((report.cookie().name(), w.store.take_ops().as_str()), ("keep", "load"));
+    let session = w.open_with(&cookie, StoreFailure::ServeWithout);
+    unavailable(session.destroy().await);
+    let report = Session::commit(&session, Finish::Keep).await;
+    assert!(matches!(report.result(), Err(SessionError::Unavailable)), "an end is never forgotten");
     assert_eq!((report.cookie().name(), w.store.take_ops().as_str()), ("keep", "load"));
     w.store.recover();
     assert_eq!(w.read(&cookie).await, Some(1));

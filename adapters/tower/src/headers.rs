@@ -17,7 +17,13 @@ pub(crate) fn merge(headers: &mut HeaderMap, name: &str, value: &str) {
     };
     if name == SET_COOKIE {
         value.set_sensitive(true);
-        headers.append(name, value);
+        // Never two of one name (RFC 6265bis, section 4.1.1): ours is the one that counts.
+        let ours = name_of(&value).to_vec();
+        let others: Vec<_> = headers.get_all(&name).iter().filter(|line| name_of(line) != ours).cloned().collect();
+        headers.insert(name, value);
+        others.into_iter().for_each(|line| {
+            headers.append(SET_COOKIE, line);
+        });
     } else if name == VARY {
         merge_list(headers, VARY, value, |member| member == "*" || member.eq_ignore_ascii_case("cookie"), |_| true);
     } else if name == CACHE_CONTROL {
@@ -27,6 +33,11 @@ pub(crate) fn merge(headers: &mut HeaderMap, name: &str, value: &str) {
         };
         merge_list(headers, CACHE_CONTROL, value, |_| false, keeps);
     }
+}
+
+/// The name of the cookie that a line sets.
+fn name_of(line: &HeaderValue) -> &[u8] {
+    line.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii()
 }
 
 /// Copies what a refused response said of cookies and caching to the response in its place.

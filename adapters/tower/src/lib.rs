@@ -47,7 +47,7 @@
 //! async fn sign_in(session: Session, user: u64, remember: bool) -> Result<(), SessionError> {
 //!     session.destroy().await?;
 //!     if remember {
-//!         let days = |n| Duration::from_secs(n * 24 * 60 * 60);
+//!         let days = |n: u64| Duration::from_secs(n * 24 * 60 * 60);
 //!         session.set_lifetime(Lifetime::new(days(7), days(30)).persistent()).await?;
 //!     }
 //!     Ok(session.insert("user", &user).await?)

@@ -82,9 +82,9 @@ async fn tickets_of_two_live_sessions_are_a_conflict() {
 #[tokio::test(start_paused = true)]
 async fn a_record_that_is_too_large_is_refused() {
     let store = TestStore::default();
-    let engine = Engine::builder(ring()).max_record(2000).cookie(CookiePolicy::default().same_site(SameSite::Strict));
+    let engine = Engine::builder(ring()).max_record(4096).cookie(CookiePolicy::default().same_site(SameSite::Strict));
     let sessions = Sessions::builder(engine.build().unwrap(), store.clone(), TestRuntime::new()).build();
-    let handler = async |session: Session| session.insert("big", &"x".repeat(2000)).await.unwrap();
+    let handler = async |session: Session| session.insert("big", &"x".repeat(5000)).await.unwrap();
     let app = Router::new().route("/", any(handler)).layer(SessionLayer::new(sessions));
     let response = send(&app, Method::GET, &[]).await;
     assert_eq!((response.status(), ticket(&response)), (StatusCode::PAYLOAD_TOO_LARGE, None));

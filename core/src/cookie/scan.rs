@@ -51,7 +51,8 @@ pub fn scan<'h>(lines: impl IntoIterator<Item = &'h [u8]>, name: &[u8], mut foun
 
 /// The value of a pair, if it has the name.
 fn value_of<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
-    let rest = trim_start(pair).strip_prefix(name)?;
+    // A pair without a name is nobody's.
+    let rest = trim_start(pair).strip_prefix(name).filter(|_| !name.is_empty())?;
     let value = trim_start(rest).strip_prefix(b"=")?;
     Some(trim_end(trim_start(value)))
 }

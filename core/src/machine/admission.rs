@@ -68,9 +68,17 @@ impl Opened {
 pub(crate) struct Admitted {
     pub(crate) live: Live,
     pub(crate) expires_in: Duration,
-    pub(crate) hops: u32,
     pub(crate) loaded_at: UnixTime,
     pub(crate) outdated: bool,
+    pub(crate) standing: Standing,
+}
+
+/// How a request stands to the ticket that it presented. What it does after a save stands no better.
+#[derive(Clone, Default)]
+pub(crate) struct Standing {
+    /// Pointers between the ticket's own key and where the session lives.
+    pub(crate) hops: u32,
+    /// The ticket's own key, where the session was found under it.
     pub(crate) presented: Option<StoreKey>,
 }
 
@@ -85,6 +93,8 @@ pub(crate) struct Admission {
     /// When the first load was sent.
     since: Option<UnixTime>,
     best: Opened,
+    /// How the request stood before, where it looks again.
+    before: Option<Standing>,
 }
 
 /// What a load brought the admission to.
@@ -109,19 +119,19 @@ impl Admission {
     }
 
     /// Looks up a key again, after a commit that failed.
-    pub(crate) fn again(key: StoreKey) -> After {
-        After::State(State::Admitting(Self::at_one(key)))
+    pub(crate) fn again(key: StoreKey, before: Standing) -> After {
+        After::State(State::Admitting(Self::at_one(key, before)))
     }
 
-    fn at_one(key: StoreKey) -> Self {
+    fn at_one(key: StoreKey, before: Standing) -> Self {
         let mut tickets = Vec4::default();
         // An empty one has room.
         let _ = tickets.push(Ticket { key: key.clone(), outdated: false });
-        Self::at(key, tickets)
+        Self { before: Some(before), ..Self::at(key, tickets) }
     }
 
     fn at(key: StoreKey, tickets: Vec4<Ticket>) -> Self {
-        Self { tickets, index: 0, key, hops: 0, since: None, best: Opened::Absent }
+        Self { tickets, index: 0, key, hops: 0, since: None, best: Opened::Absent, before: None }
     }
 
     /// Returns the key to load.
@@ -197,12 +207,15 @@ impl Admission {
     }
 
     fn admit(&self, live: Live, expires_in: Duration, now: UnixTime) -> Opened {
+        let standing = match &self.before {
+            None => Standing { hops: self.hops, presented: (self.hops == 0).then(|| live.key.clone()) },
+            Some(before) => Standing { hops: before.hops.saturating_add(self.hops), ..before.clone() },
+        };
         Opened::Live(Box::new(Admitted {
             expires_in,
-            hops: self.hops,
             loaded_at: self.since.unwrap_or(now),
             outdated: self.tickets.get(self.index).is_some_and(|ticket| ticket.outdated),
-            presented: (self.hops == 0).then(|| live.key.clone()),
+            standing,
             live,
         }))
     }
@@ -213,7 +226,7 @@ impl Admission {
         let best = core::mem::replace(&mut self.best, Opened::Absent);
         self.best = match (best, opened) {
             (Opened::Live(a), Opened::Live(b)) if a.live.key == b.live.key => {
-                Opened::Live(if b.hops == 0 { b } else { a })
+                Opened::Live(if b.standing.hops == 0 { b } else { a })
             }
             (Opened::Live(a), Opened::Live(b)) if b.live.record.predecessor.as_ref() == Some(&a.live.key) => {
                 Opened::Live(b)
@@ -250,7 +263,7 @@ pub(crate) fn read_again(policy: &Arc<Policy>, mut admitted: Admitted) -> State 
             Opened::Live(Box::new(admitted))
         }
         // A codec that cannot read what it wrote: nothing but a look at the store helps.
-        _ => return State::Admitting(Admission::at_one(key.clone())),
+        _ => return State::Admitting(Admission::at_one(key.clone(), admitted.standing)),
     };
     State::Ready(Loaded::new(Arc::clone(policy), opened))
 }

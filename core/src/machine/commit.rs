@@ -9,6 +9,7 @@ use crate::{
     id::{SessionId, StoreKey},
     lifetime::Lifetime,
     limits::MAX_REPLAYS,
+    machine::admission::Standing,
     record::{EndCause, Ended, Entry, Moved, Nonce, Record},
     step::{CommitError, End},
     time::UnixTime,
@@ -88,8 +89,7 @@ pub(crate) struct Job {
     pub(crate) loaded_at: UnixTime,
     /// How long the record was to live when it was loaded.
     pub(crate) expires_in: Duration,
-    /// The key of the presented ticket, where the live record was found under it without a pointer.
-    pub(crate) presented: Option<StoreKey>,
+    pub(crate) standing: Standing,
 
     /// The record was written, and needs no touch.
     pub(crate) wrote: bool,

@@ -9,7 +9,7 @@ use crate::{
     limits::MAX_HOPS,
     loaded::Loaded,
     machine::{
-        admission::{Admitted, Opened},
+        admission::{Admitted, Opened, Standing},
         commit::{EndTarget, Job},
         protocol::Commit,
     },
@@ -36,7 +36,7 @@ enum Plan {
 pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy: &mut dyn Entropy) -> Step {
     if let Opened::Live(admitted) = &loaded.opened
         && loaded.rotate
-        && admitted.hops >= MAX_HOPS
+        && admitted.standing.hops >= MAX_HOPS
     {
         // One more pointer would be one that is not followed: the ticket must go on working.
         shell.events.push(Event::TooManyHops);
@@ -66,7 +66,7 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         now,
         loaded_at: now,
         expires_in: Duration::ZERO,
-        presented: None,
+        standing: Standing::default(),
         wrote: false,
         replays: 0,
         operations: 0,
@@ -80,11 +80,11 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
     }
     match opened {
         Opened::Live(admitted) if plan != Plan::End => {
-            let Admitted { mut live, expires_in, loaded_at, presented, .. } = *admitted;
+            let Admitted { mut live, expires_in, loaded_at, standing, .. } = *admitted;
             live.record.data = data;
             job.expires_in = expires_in;
             job.loaded_at = loaded_at;
-            job.presented = presented;
+            job.standing = standing;
             let commit = Commit { shell, job };
             match plan {
                 Plan::Renew { .. } => commit.renew(live),
@@ -116,7 +116,7 @@ fn refusal(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<CommitError>
         Opened::Superseded(Some(_)) if destroy => None,
         Opened::Stale | Opened::Superseded(_) if changed => Some(CommitError::Lost),
         Opened::Undecodable { error, .. } if destroy && !error.may_be_ended() => Some(CommitError::Undecodable(*error)),
-        Opened::Live(admitted) if (changed || rotate) && !destroy && is_late(shell, admitted, now) => {
+        Opened::Live(admitted) if (changed || rotate || destroy) && is_late(shell, admitted, now) => {
             Some(CommitError::TooLate)
         }
         Opened::Absent | Opened::Dead(_) if changed && !shell.may_create => Some(CommitError::CrossSite),
@@ -182,7 +182,9 @@ fn is_late(shell: &Shell, admitted: &Admitted, now: UnixTime) -> bool {
 fn is_renewal_due(shell: &Shell, admitted: &Admitted, now: UnixTime) -> bool {
     let age = now.since(admitted.live.record.issued);
     let by_age = shell.policy.renew_after.is_some_and(|after| age >= after);
-    let may_renew =
-        shell.may_renew && admitted.hops == 0 && shell.policy.codec.has_markers() && !is_late(shell, admitted, now);
+    let may_renew = shell.may_renew
+        && admitted.standing.hops == 0
+        && shell.policy.codec.has_markers()
+        && !is_late(shell, admitted, now);
     may_renew && (by_age || admitted.outdated)
 }

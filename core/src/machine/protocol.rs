@@ -201,7 +201,7 @@ impl Machine {
             }
             // What failed here is done at the next presentation.
             (State::Presenting(live, _) | State::Closing(live), _) => commit.touch(live),
-            (State::Clearing(live), _) => commit.finish(Ok(()), Admission::again(live.key)),
+            (State::Clearing(live), _) => commit.finish_again(live.key),
             (State::Touching(live), Outcome::Done(version)) => {
                 commit.shell.events.push(Event::Touched);
                 commit.job.wrote = true;
@@ -311,7 +311,7 @@ impl Commit {
                 let op = Op::Create { key: fresh.key.clone(), value: value.clone(), ttl: *ttl };
                 self.ask(op, State::Opening(Renewal { fresh, version: None, old: key, old_version: version }))
             }
-            Err(error) => self.fail(error, Some(key)),
+            Err(error) => self.cannot_renew(error, key),
         }
     }
 
@@ -359,7 +359,7 @@ impl Commit {
                         renewal.fresh = fresh;
                         self.refresh(renewal)
                     }
-                    Err(error) => self.fail(error, Some(key)),
+                    Err(error) => self.cannot_renew(error, key),
                 }
             }
         }
@@ -398,19 +398,26 @@ impl Commit {
         }
     }
 
-    /// The renewal cannot be done. Was it not asked for, then the edits are done without it.
     fn fall_back(self, renewal: Renewal) -> Step {
+        self.cannot_renew(CommitError::Store, renewal.old)
+    }
+
+    /// The renewal cannot be done. Was it not asked for, then the edits are done without it.
+    fn cannot_renew(self, error: CommitError, old: StoreKey) -> Step {
         if self.job.auto && self.job.unsettled.is_none() {
-            return self.follow_edits(renewal.old);
+            self.without_renewal(old)
+        } else {
+            self.fail(error, Some(old))
         }
-        self.fail(CommitError::Store, Some(renewal.old))
+    }
+
+    fn without_renewal(mut self, key: StoreKey) -> Step {
+        self.job.auto = false;
+        if self.job.changed { self.look(key, Why::Change(None)) } else { self.finish_again(key) }
     }
 
     fn follow_edits(self, key: StoreKey) -> Step {
-        if self.job.changed {
-            return self.hop(key, Why::Change(None));
-        }
-        self.finish(Ok(()), Admission::again(key))
+        if self.job.changed { self.hop(key, Why::Change(None)) } else { self.finish_again(key) }
     }
 
     fn publish(mut self, renewal: Renewal) -> Step {
@@ -418,9 +425,10 @@ impl Commit {
         self.shell.events.push(Event::Renewed);
         let Fresh { key, line, draft: Draft { record, value, .. } } = renewal.fresh;
         self.shell.owed = Some(CookieLine { line, removes: false });
+        self.job.standing.hops += 1;
         match renewal.version {
             Some(version) => self.settled(Live { key, version, value, record }),
-            None => self.finish(Ok(()), Admission::again(key)),
+            None => self.finish_again(key),
         }
     }
 
@@ -518,6 +526,7 @@ impl Commit {
     /// Follows a pointer: at commit also one that has closed, for the request was admitted before.
     fn hop(mut self, key: StoreKey, why: Why) -> Step {
         self.job.hops += 1;
+        self.job.standing.hops += 1;
         if self.job.hops <= MAX_HOPS + 1 {
             return self.look(key, why);
         }
@@ -539,7 +548,7 @@ impl Commit {
     fn lost(mut self, key: StoreKey) -> Step {
         self.job.unsettled = None;
         if self.job.auto && !self.job.changed {
-            return self.finish(Ok(()), Admission::again(key));
+            return self.finish_again(key);
         }
         self.fail(CommitError::Lost, Some(key))
     }
@@ -550,7 +559,8 @@ impl Commit {
         if error == CommitError::Lost {
             self.shell.events.push(Event::Lost);
         }
-        let after = key.map_or_else(|| self.nothing(), Admission::again);
+        let standing = self.job.standing.clone();
+        let after = key.map_or_else(|| self.nothing(), |key| Admission::again(key, standing));
         let is_nobodys = self.job.auto && !self.job.changed;
         self.finish(if is_nobodys { Ok(()) } else { Err(error) }, after)
     }
@@ -560,9 +570,9 @@ impl Commit {
             State::Ending(key) | State::Looking(key, Why::End) => {
                 return self.fail_end(CommitError::UnexpectedOutcome, key);
             }
-            State::Clearing(live) | State::Closing(live) | State::Presenting(live, _) | State::Touching(live) => {
-                Some(live.key)
-            }
+            // All that was asked for is done.
+            State::Clearing(live) => return self.finish_again(live.key),
+            State::Closing(live) | State::Presenting(live, _) | State::Touching(live) => return self.rested(live),
             State::Changing(Attempt { key, .. }) | State::Looking(key, _) => Some(key),
             State::Opening(renewal)
             | State::Recalling(renewal)
@@ -571,6 +581,12 @@ impl Commit {
             State::Abandoning(_) | State::Creating(_) => None,
         };
         self.fail(CommitError::UnexpectedOutcome, key)
+    }
+
+    /// All is done that can be; the session is looked up again if the request goes on.
+    pub(crate) fn finish_again(self, key: StoreKey) -> Step {
+        let standing = self.job.standing.clone();
+        self.finish(Ok(()), Admission::again(key, standing))
     }
 
     /// The request goes on without a session.

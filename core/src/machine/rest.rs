@@ -3,7 +3,7 @@
 use crate::{
     id::StoreKey,
     machine::{
-        admission::{Admission, Admitted},
+        admission::Admitted,
         commit::{Draft, Job, Live, Sight},
         protocol::{Commit, State},
     },
@@ -21,7 +21,7 @@ impl Commit {
 
     pub(crate) fn rest(self, live: Live) -> Step {
         let is_late = self.job.now.since(self.job.loaded_at) > self.shell.policy.max_request;
-        let is_first = self.job.presented.as_ref() == Some(&live.key);
+        let is_first = self.job.standing.presented.as_ref() == Some(&live.key);
         match &live.record.predecessor {
             _ if is_late => self.rested(live),
             Some(predecessor) if is_first => {
@@ -54,7 +54,7 @@ impl Commit {
                 let op = Op::Replace { key: key.clone(), version: version.clone(), value: value.clone(), ttl };
                 self.ask(op, State::Clearing(Live { key, version, value, record }))
             }
-            Err(_) => self.finish(Ok(()), Admission::again(key)),
+            Err(_) => self.finish_again(key),
         }
     }
 
@@ -79,8 +79,8 @@ impl Commit {
             false => (expires_in, loaded_at),
             true => (self.shell.policy.longest.ttl(&live.record, now), now),
         };
-        let presented = self.job.presented.clone();
-        let admitted = Admitted { live, expires_in, hops: 0, loaded_at, outdated: false, presented };
+        let standing = self.job.standing.clone();
+        let admitted = Admitted { live, expires_in, loaded_at, outdated: false, standing };
         self.finish(Ok(()), After::Written(Box::new(admitted)))
     }
 }

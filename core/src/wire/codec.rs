@@ -14,6 +14,7 @@ use crate::{
     id::StoreKey,
     json::Json,
     lifetime::Lifetime,
+    limits::MAX_ENVELOPE_FIELDS,
     record::{EndCause, Ended, Entry, Moved, Nonce, Record, Unknown},
     time::{UnixTime, millis},
     value::Value,
@@ -69,7 +70,7 @@ pub enum DecodeError {
     NotAuthentic,
     /// There are more bytes than a record may have.
     TooLarge,
-    /// A newer version wrote a pointer or a tombstone, or something that is unknown.
+    /// A pointer or a tombstone of a newer version or with a broken field, or something that is unknown.
     UnsupportedMarker,
     /// A newer version wrote a record.
     UnsupportedRecord,
@@ -124,8 +125,9 @@ impl Codec for JsonCodec {
             return Err(if is_record { DecodeError::UnsupportedRecord } else { DecodeError::UnsupportedMarker });
         }
         match kind.as_str() {
-            "ended" => fields.ended().map(Entry::Ended),
-            "moved" => fields.moved().map(Entry::Moved),
+            // What may hide a live successor is not ended over.
+            "ended" => fields.ended().map(Entry::Ended).map_err(|_| DecodeError::UnsupportedMarker),
+            "moved" => fields.moved().map(Entry::Moved).map_err(|_| DecodeError::UnsupportedMarker),
             "record" => fields.record(value).map(|record| Entry::Record(Box::new(record))),
             _ => Err(DecodeError::UnsupportedMarker),
         }
@@ -233,7 +235,7 @@ impl Fields<'_> {
     fn moved(self) -> Result<Moved, DecodeError> {
         Ok(Moved {
             to: self.find_key("to")?.ok_or(DecodeError::Malformed)?,
-            closes_at: self.find("closes_at")?.map(UnixTime::from_millis),
+            closes_at: self.find::<Option<u64>>("closes_at")?.flatten().map(UnixTime::from_millis),
             unknown: self.unknown(&["to", "closes_at"]),
         })
     }
@@ -251,6 +253,10 @@ impl Fields<'_> {
         record.persistent = self.get("persistent")?;
         record.issued = self.time("issued")?;
         record.commits = self.get("commits")?;
+        if record.commits > u64::MAX / 2 {
+            // No session gets there, and the counter must not stand still.
+            return Err(DecodeError::Malformed);
+        }
         nonces.ok_or(DecodeError::Malformed)?.into_iter().for_each(|nonce| record.nonces.push(nonce));
         record.predecessor = self.find_key("predecessor")?;
         record.schema = self.get("schema")?;
@@ -295,6 +301,9 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
                 let mut fields: Vec<(String, &'de RawValue)> = Vec::new();
                 while let Some(name) = map.next_key_seed(CowKey)? {
+                    if fields.len() == MAX_ENVELOPE_FIELDS {
+                        return Err(A::Error::custom("there are too many fields"));
+                    }
                     if fields.iter().any(|(known, _)| *known == name) {
                         return Err(A::Error::custom("a field stands twice"));
                     }

@@ -91,7 +91,7 @@ impl Store for MemoryStore {
             }
             self.0.room.reserve_entry(cost)?;
             let version = self.0.next_version();
-            shard.insert(key, value, version, now.saturating_add(nanos(ttl)));
+            shard.insert(key, value, version, now, nanos(ttl));
             Ok(Created::Done(Version::from_u64(version)))
         })
     }
@@ -113,7 +113,7 @@ impl Store for MemoryStore {
             }
             self.0.room.resize(cost(key, &entry.value), new_cost)?;
             let version = self.0.next_version();
-            shard.update(key, value, version, now.saturating_add(nanos(ttl)));
+            shard.update(key, value, version, now, nanos(ttl));
             Ok(Written::Done(Version::from_u64(version)))
         })
     }
@@ -132,7 +132,7 @@ impl Store for MemoryStore {
             return Ok(Written::Conflict(Some(entry.stored(now))));
         }
         let (value, kept) = (entry.value.clone(), entry.version);
-        shard.update(key, &value, kept, now.saturating_add(nanos(ttl)));
+        shard.update(key, &value, kept, now, nanos(ttl));
         Ok(Written::Done(version.clone()))
     }
 

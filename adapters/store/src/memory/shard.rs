@@ -24,6 +24,7 @@ pub(super) struct Entry {
     pub(super) value: Value,
     pub(super) version: u64,
     expires_at: u64,
+    ttl: u64,
 }
 
 impl Entry {
@@ -31,7 +32,8 @@ impl Entry {
         Stored {
             value: self.value.clone(),
             version: Version::from_u64(self.version),
-            expires_in: Some(Duration::from_nanos(self.expires_at.saturating_sub(now))),
+            // Never more than was asked for, also when the clock was set back.
+            expires_in: Some(Duration::from_nanos(self.expires_at.saturating_sub(now).min(self.ttl))),
         }
     }
 
@@ -50,19 +52,21 @@ impl Shard {
     }
 
     /// Adds an entry under a key that has none.
-    pub(super) fn insert(&mut self, key: &StoreKey, value: &Value, version: u64, expires_at: u64) {
+    pub(super) fn insert(&mut self, key: &StoreKey, value: &Value, version: u64, now: u64, ttl: u64) {
+        let expires_at = now.saturating_add(ttl);
         let key: Arc<[u8]> = Arc::from(key.as_bytes());
         self.expiries.insert((expires_at, version), Arc::clone(&key));
-        self.entries.insert(key, Entry { value: value.clone(), version, expires_at });
+        self.entries.insert(key, Entry { value: value.clone(), version, expires_at, ttl });
     }
 
     /// Changes the entry under a key that has one.
-    pub(super) fn update(&mut self, key: &StoreKey, value: &Value, version: u64, expires_at: u64) {
+    pub(super) fn update(&mut self, key: &StoreKey, value: &Value, version: u64, now: u64, ttl: u64) {
+        let expires_at = now.saturating_add(ttl);
         let Some(entry) = self.entries.get_mut(key.as_bytes()) else { return };
         if let Some(key) = self.expiries.remove(&(entry.expires_at, entry.version)) {
             self.expiries.insert((expires_at, version), key);
         }
-        *entry = Entry { value: value.clone(), version, expires_at };
+        *entry = Entry { value: value.clone(), version, expires_at, ttl };
     }
 
     /// Drops the entry under a key, and returns what it counted.

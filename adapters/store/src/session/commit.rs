@@ -4,12 +4,13 @@ use std::{
     fmt,
     future::Future,
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
 };
 
-use cloakroom_core::{Done, EditError, Loaded, Step};
+use cloakroom_core::{Done, EditError, LoadError, Loaded, Step};
 use cloakroom_runtime::{BoxFuture, run};
+use futures_util::future::{Either, select};
 
 use super::{
     Session,
@@ -87,8 +88,14 @@ impl Session {
         let Some(mut slot) = session.shared.slot.try_lock() else {
             // A clone is loading. Wait for it where a client that hangs up cuts nothing.
             return Commit::spawn(sessions, async move {
-                let step = this.close(&mut *this.shared.slot.lock().await, finish);
-                this.settle(step).await
+                let sessions = &this.shared.sessions;
+                // Nor for ever: it may be one that nobody polls.
+                let lock = pin!(this.shared.slot.lock());
+                let closing = match select(lock, sessions.runtime().sleep(sessions.deadline())).await {
+                    Either::Left((mut slot, _)) => this.close(&mut slot, finish),
+                    Either::Right(_) => Err(SessionError::Interrupted),
+                };
+                this.settle(closing).await
             });
         };
         match session.close(&mut slot, finish) {
@@ -109,8 +116,9 @@ impl Session {
         if finish == Finish::DropEdits {
             machine.drop_edits();
         }
-        // Reads that were served without a session are no failure of the request.
-        let error = error.filter(|error| !matches!(error, SessionError::Unavailable));
+        // What was served without a session is no failure of the request, but for an end.
+        let error = error.filter(|error| slot.end_refused || !matches!(error, SessionError::Unavailable));
+        let error = error.or(slot.unreadable.then_some(SessionError::Load(LoadError::Undecodable)));
         let step = machine.commit(self.shared.sessions.now(), &mut OsEntropy);
         Ok(Closing { step, ops: slot.ops, store_error: slot.store_error.take(), error })
     }
@@ -135,6 +143,9 @@ impl Session {
         store_error: Option<StoreError>,
         error: Option<SessionError>,
     ) -> Report {
+        // An end is what can be done about a record that does not decode.
+        let is_ended = done.as_ref().is_some_and(|done| done.end().is_some());
+        let error = error.filter(|error| !(is_ended && matches!(error, SessionError::Load(_))));
         let committed = done.as_ref().and_then(|done| done.result().err()).map(SessionError::Commit);
         if let Some(done) = &done {
             self.shared.sessions.counters().count_events(done.events());

@@ -37,7 +37,13 @@ pub struct Session {
 
 impl Session {
     pub(crate) fn new(sessions: Sessions, machine: Machine, failure: StoreFailure) -> Self {
-        let slot = Slot { state: State::Open(machine), ops: OpLog::default(), store_error: None };
+        let slot = Slot {
+            state: State::Open(machine),
+            ops: OpLog::default(),
+            store_error: None,
+            end_refused: false,
+            unreadable: false,
+        };
         let serves_without = AtomicBool::new(failure == StoreFailure::ServeWithout);
         Self { shared: Arc::new(Shared { sessions, serves_without, slot: Mutex::new(slot) }) }
     }
@@ -98,9 +104,11 @@ impl Session {
     ///
     /// [`SessionError`] when the session cannot be loaded, or `f` fails.
     pub async fn read<R>(&self, f: impl FnOnce(&Loaded) -> Result<R, EditError>) -> Result<Option<R>, SessionError> {
-        match self.with(|loaded| f(loaded)).await {
+        let mut slot = self.shared.slot.lock().await;
+        match self.readable(&mut slot).await {
+            Ok(loaded) => Ok(Some(f(loaded)?)),
             Err(SessionError::Unavailable) => Ok(None),
-            result => result.map(Some),
+            Err(error) => Err(error),
         }
     }
 
@@ -271,6 +279,9 @@ impl Session {
     /// [`SessionError`] when the session cannot be loaded.
     pub async fn destroy(&self) -> Result<(), SessionError> {
         let mut slot = self.shared.slot.lock().await;
+        // Over what cannot be read, too.
+        // Over what cannot be read, too. An end that is refused is not forgotten, whatever the handler makes of it.
+        slot.end_refused |= matches!(self.loaded(&mut slot).await, Err(SessionError::Unavailable));
         self.loaded(&mut slot).await?.destroy();
         Ok(())
     }

@@ -21,6 +21,10 @@ pub(super) struct Slot {
     pub(super) state: State,
     pub(super) ops: OpLog,
     pub(super) store_error: Option<StoreError>,
+    /// An end was refused because the store is down.
+    pub(super) end_refused: bool,
+    /// A record that does not decode was asked for.
+    pub(super) unreadable: bool,
 }
 
 #[allow(clippy::large_enum_variant, reason = "one allocation holds the handle and the machine")]
@@ -35,13 +39,14 @@ pub(super) enum State {
 impl Session {
     /// Loads what is not there yet, and insists that it can be read.
     pub(super) async fn readable<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
+        slot.unreadable |= self.loaded(slot).await.is_ok_and(|loaded| !loaded.is_readable());
         let loaded = self.loaded(slot).await?;
         if loaded.is_readable() { Ok(loaded) } else { Err(SessionError::Load(LoadError::Undecodable)) }
     }
 
     /// Loads what is not there yet, be it readable or not.
     pub(super) async fn loaded<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
-        let Slot { state, ops, store_error } = slot;
+        let Slot { state, ops, store_error, .. } = slot;
         self.load(state, ops, store_error).await?;
         match state {
             State::Open(machine) => match machine.access() {
