@@ -22,8 +22,8 @@ pub const MAX_EDITS: usize = 1024;
 pub const MAX_DATA_KEY: usize = 1024;
 /// Nonces of the last commits that a record keeps.
 pub const NONCES_KEPT: usize = 8;
-/// Fields of a record's envelope, those that are not known included.
-pub const MAX_ENVELOPE_FIELDS: usize = 64;
+/// Fields of a record's envelope or a pointer that are not known and kept.
+pub const MAX_UNKNOWN_FIELDS: usize = 64;
 /// The fewest bytes that the limit of a stored record may be set to, so that pointers and tombstones always fit.
 pub const MIN_MAX_RECORD: usize = 4096;
 /// Bytes of a store key, its prefix included.

@@ -94,15 +94,11 @@ fn nonces_tell_our_write_from_others_until_too_many_followed() {
             }
             let done = w.finish(step);
             let n = w.peek(&jar, "n").unwrap();
-            if others < kept {
+            // A record that was written over ours and then by `kept` others may have forgotten it.
+            if others + mine <= kept {
                 assert_eq!((done.result(), n), (Ok(()), 100 + others), "{fault:?}, {others}");
-            } else if others > kept {
-                assert_eq!((done.result(), n), (Err(CommitError::OutcomeUnknown), mine * 100 + others), "{fault:?}");
             } else {
-                // At the edge either answer is honest; a wrong number is not.
-                let once = done.result() == Ok(()) && n == 100 + others;
-                let unsure = done.result() == Err(CommitError::OutcomeUnknown) && n == mine * 100 + others;
-                assert!(once || unsure, "{fault:?}: {:?}, {n}", done.result());
+                assert_eq!((done.result(), n), (Err(CommitError::OutcomeUnknown), mine * 100 + others), "{fault:?}");
             }
         }
     }

@@ -75,6 +75,15 @@ fn the_first_equals_sign_splits() {
 }
 
 #[test]
+fn an_empty_name_finds_nothing() {
+    for line in ["=x; a=b", "x", "=", "; =; =\"\"", ""] {
+        let mut found = Vec::new();
+        let _ = scan([line.as_bytes()], b"", |value| found.push(value.to_vec()));
+        assert!(found.is_empty(), "{line}");
+    }
+}
+
+#[test]
 fn nameless_pairs_never_match() {
     assert_values("id", &[]);
     assert_values(" id ", &[]);

@@ -35,6 +35,20 @@ fn tickets_of_one_lineage_are_one_session() {
 }
 
 #[test]
+fn of_two_tickets_of_one_record_the_one_that_leads_to_it_directly_counts_as_presented() {
+    for order in 0..2 {
+        let mut w = World::new();
+        let old = w.sign_in();
+        let mut new = old.clone();
+        w.act(&mut new, Loaded::rotate);
+        assert_eq!(w.request(&both(&old, &new)[order], |_| ()).result(), Ok(()));
+        assert_eq!(w.record(&w.key(&new)).predecessor, None);
+        w.pass(limits::DEFAULT_GRACE + SECOND);
+        assert!(!w.opens(&old) && w.opens(&new), "the pointer closed");
+    }
+}
+
+#[test]
 fn two_live_sessions_are_none() {
     let mut w = World::new();
     let (a, b) = (w.sign_in(), w.sign_in());

@@ -5,7 +5,7 @@
 mod common;
 
 use cloakroom_core::{CommitError, CookieChange, Done, End, Entry, Event, Loaded, Op};
-use common::{Fault, HOUR, MINUTE, SetCookie, World, add, has, ticket};
+use common::{Fault, SetCookie, World, add, has, ticket};
 
 fn assert_ended(done: &Done) {
     assert_eq!((done.result(), done.end()), (Ok(()), Some(End::Ended)));
@@ -285,16 +285,4 @@ fn dropping_the_edits_of_a_failed_request_never_drops_its_end() {
     let done = w.commit(session);
     assert_eq!((done.result(), done.cookie()), (Ok(()), CookieChange::Keep));
     assert_eq!((w.ops().as_str(), w.peek(&jar, "n")), ("load", Some(0)));
-}
-
-#[test]
-fn an_end_is_never_too_late() {
-    let mut w = World::new();
-    let jar = w.sign_in();
-    let slow = w.slow(&jar, Loaded::destroy);
-    w.pass(20 * MINUTE);
-    let done = w.commit(slow);
-    assert!(done.end() == Some(End::Ended) || done.end() == Some(End::Failed));
-    assert_eq!(done.end() == Some(End::Ended), !w.opens(&jar), "what is acknowledged holds");
-    w.pass(HOUR);
 }

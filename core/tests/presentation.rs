@@ -5,8 +5,8 @@
 mod common;
 
 use cloakroom_core::{
-    CommitError, CookieChange, Entry, Event, Lifetime, Loaded, Moved, Nonce, Record, SessionId, StoreKey, UnixTime,
-    limits,
+    CommitError, CookieChange, End, EndCause, Ended, Entry, Event, Lifetime, Loaded, Moved, Nonce, Record, SessionId,
+    StoreKey, UnixTime, limits,
 };
 use common::{Fault, HOUR, MINUTE, SECOND, World, add, has, ticket};
 
@@ -82,7 +82,7 @@ fn an_end_with_a_ticket_renewed_away_long_ago_is_not_acknowledged_as_one() {
     w.pass(limits::DEFAULT_GRACE + SECOND);
     w.ops();
     let done = w.request(&old, Loaded::destroy);
-    assert_ne!(done.end(), Some(cloakroom_core::End::Ended));
+    assert_ne!(done.end(), Some(End::Ended));
     assert_eq!(done.cookie(), CookieChange::Keep, "the jar may hold the newer ticket");
     assert_eq!(w.ops(), "load");
     assert!(w.opens(&new));
@@ -176,6 +176,23 @@ fn a_predecessor_that_became_something_else_is_left_alone() {
 }
 
 #[test]
+fn a_predecessor_that_ended_or_vanished_is_forgotten() {
+    for ends in [true, false] {
+        let (mut w, old, new) = renewed();
+        let (by, at) = (Nonce::from_bytes([9; 8]), w.now());
+        match ends {
+            true => w.put(&w.key(&old), &Entry::Ended(Ended { by, cause: EndCause::Destroy, at, next: None }), HOUR),
+            false => w.store.evict(&w.key(&old)),
+        }
+        let before = w.store.look(&w.key(&old));
+        assert_eq!(w.request(&new, |_| ()).result(), Ok(()));
+        assert_eq!(w.ops(), "load,load,replace", "ended: {ends}");
+        assert_eq!(w.record(&w.key(&new)).predecessor, None);
+        assert_eq!(w.store.look(&w.key(&old)), before, "and left alone");
+    }
+}
+
+#[test]
 fn markers_outlive_every_admitted_request() {
     let least = limits::DEFAULT_MAX_REQUEST + limits::DEFAULT_CLOCK_SKEW;
     let (mut w, old, mut new) = renewed();
@@ -240,6 +257,23 @@ fn eight_pointers_are_followed_and_no_more() {
         assert_eq!(has(&done, Event::TooManyHops), hops > 8);
         assert_eq!(done.cookie(), CookieChange::Keep);
         assert_eq!(w.ops(), ["load"; 9].join(","));
+    }
+}
+
+#[test]
+fn a_commit_follows_nine_pointers_that_came_meanwhile_and_no_more() {
+    for edit in [|loaded: &mut Loaded| add(1)(loaded), Loaded::destroy as fn(&mut Loaded)] {
+        for hops in [1, 9, 10, 20] {
+            let mut w = World::new();
+            let jar = w.sign_in();
+            let slow = w.slow(&jar, edit);
+            let first = w.key(&jar);
+            chain(&mut w, first, hops);
+            let done = w.commit(slow);
+            let result = if hops > 9 { Err(CommitError::Contention) } else { Ok(()) };
+            assert_eq!(done.result(), result, "{hops}");
+            assert_eq!(has(&done, Event::TooManyHops), hops > 9, "{hops}");
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 
 mod common;
 
-use cloakroom_core::{CookieChange, Done, Engine, Event, Keyring, Loaded, RequestInfo, SignedTokens, TokenScheme};
+use cloakroom_core::{
+    CommitError, CookieChange, Done, Engine, Event, Keyring, Loaded, RequestInfo, SignedTokens, TokenScheme,
+};
 use common::{Fault, HOUR, MINUTE, SECOND, World, add, has, key, ring, ticket};
 
 fn aged() -> (World, String) {
@@ -252,4 +254,31 @@ fn retiring_a_key_refuses_tickets_and_ends_no_session() {
     w.pass(HOUR / 4);
     let w = with_ring(w, ring());
     assert!(w.opens(&jar));
+}
+
+#[test]
+fn a_renewal_by_age_that_would_make_the_record_too_large_is_left_undone() {
+    let mut w = World::with(|builder| builder.renew_after(10 * MINUTE).max_record(4096));
+    let jar = w.sign_in();
+    let key = w.key(&jar);
+    let fill = |len: usize| move |loaded: &mut Loaded| loaded.insert("fill", &"x".repeat(len)).unwrap();
+    for _ in 0..9 {
+        assert_eq!(w.request(&jar, add(1)).result(), Ok(()));
+    }
+    assert_eq!(w.request(&jar, fill(1)).result(), Ok(()));
+    // Room for another digit or two, not for the key of the predecessor.
+    let room = 4096 - w.text(&key).len() - 4;
+    assert_eq!(w.request(&jar, fill(1 + room)).result(), Ok(()));
+    w.pass(11 * MINUTE);
+    w.ops();
+    let done = w.request(&jar, add(1));
+    assert_eq!((done.result(), done.cookie()), (Ok(()), CookieChange::Keep));
+    assert_eq!((w.ops().as_str(), w.peek(&jar, "n")), ("load,load,replace", Some(10)));
+    assert!(matches!(w.request(&jar, Loaded::rotate).result(), Err(CommitError::RecordTooLarge { .. })), "asked for");
+    for _ in 0..2 {
+        w.pass(20 * MINUTE);
+        let done = w.request(&jar, |_| ());
+        assert_eq!((done.result(), done.cookie()), (Ok(()), CookieChange::Keep));
+        assert!(w.opens(&jar), "what is used lives on");
+    }
 }

@@ -48,7 +48,7 @@ pub(crate) fn built(mut data: &[u8]) -> Entry {
     record.schema = (flags >> 8) as u32;
     (0..(flags >> 2) % 16).for_each(|_| record.nonces.push(nonce()));
     (record.deadline, record.issued) = (UnixTime::from_millis(number(data)), UnixTime::from_millis(number(data)));
-    (record.commits, record.idle) = (number(data), Duration::from_millis(number(data)));
+    (record.commits, record.idle) = (number(data) / 2, Duration::from_millis(number(data)));
     for text in data.split(|&byte| byte == 0).map(String::from_utf8_lossy) {
         let (name, value) = text.split_at(text.ceil_char_boundary(1));
         record.data.set(name, Json::of(value).expect("text is JSON"));

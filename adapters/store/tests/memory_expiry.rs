@@ -93,6 +93,30 @@ fn what_was_seen_to_be_expired_does_not_come_back_when_the_clock_is_set_back() {
 }
 
 #[test]
+fn load_tells_no_more_than_was_set_when_the_clock_is_set_back() {
+    let back = Duration::from_secs(120);
+    let runtime = ManualRuntime::default();
+    runtime.set_clock(2 * back);
+    let store = MemoryStore::builder().sweep_every(Duration::from_secs(1_000_000)).build(runtime.clone());
+    let Created::Done(version) = at_once(store.create(&key(1), &value(10), TTL)).unwrap() else { panic!() };
+    runtime.set_clock(back);
+    assert_eq!(left(&store), Some(TTL));
+    let conflict = at_once(store.replace(&key(1), &Version::from_u64(0), &value(10), TTL)).unwrap();
+    let Written::Conflict(Some(found)) = conflict else { panic!("{conflict:?}") };
+    assert_eq!(found.expires_in, Some(TTL));
+
+    at_once(store.touch(&key(1), &version, &value(10), 2 * TTL)).unwrap();
+    runtime.set_clock(Duration::ZERO);
+    assert_eq!(left(&store), Some(2 * TTL), "what was set last");
+    runtime.set_clock(back);
+    at_once(store.replace(&key(1), &version, &value(10), TTL)).unwrap();
+    runtime.set_clock(Duration::ZERO);
+    assert_eq!(left(&store), Some(TTL));
+    runtime.set_clock(back + TTL);
+    assert_eq!(left(&store), None, "and no longer than that by the clock that it was set by");
+}
+
+#[test]
 fn a_replace_sets_the_time_to_live() {
     let (runtime, store, version) = unswept();
     runtime.advance(TTL - NANO);

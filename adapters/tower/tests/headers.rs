@@ -92,6 +92,27 @@ async fn the_cookie_is_marked_sensitive_and_stands_beside_the_handlers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handlers_own_line_of_our_name_is_replaced_and_others_stay() {
+    const SET: &[&str] = &[
+        "theme=dark",
+        "__Host-id=old; Path=/; Secure",
+        "__Host-id2=x",
+        " __Host-id = older",
+        "__host-id=y",
+        "theme=light; Path=/a",
+        "x=__Host-id=z",
+    ];
+    let kept = ["theme=dark", "__Host-id2=x", "__host-id=y", "theme=light; Path=/a", "x=__Host-id=z"];
+    let written = lines(&answer(true, header::SET_COOKIE, SET).await, header::SET_COOKIE);
+    let (ours, others): (Vec<_>, Vec<_>) = written.iter().partition(|line| line.starts_with("__Host-id="));
+    assert_eq!(ours.len(), 1, "{written:?}");
+    assert!(ours[0].contains("HttpOnly") && !ours[0].contains("old"), "{ours:?}");
+    assert_eq!(others, kept);
+    let read = lines(&answer(false, header::SET_COOKIE, SET).await, header::SET_COOKIE);
+    assert_eq!(read, SET, "without a cookie of ours all stand");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_removal_has_the_attributes_of_the_cookie() {
     let w = World::new();
     let app = Router::new()

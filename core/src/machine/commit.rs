@@ -63,6 +63,21 @@ pub(crate) struct Fresh {
     pub(crate) draft: Draft,
 }
 
+/// A change on its way over one version of a record.
+pub(crate) struct Attempt {
+    pub(crate) key: StoreKey,
+    pub(crate) version: Version,
+    pub(crate) draft: Draft,
+}
+
+/// A renewal on its way: the record under its new id, and the old one that must point to it.
+pub(crate) struct Renewal {
+    pub(crate) fresh: Fresh,
+    pub(crate) version: Option<Version>,
+    pub(crate) old: StoreKey,
+    pub(crate) old_version: Version,
+}
+
 /// Where an end strikes.
 #[derive(Clone)]
 pub(crate) enum EndTarget {

@@ -40,7 +40,7 @@ use crate::{
     loaded::Loaded,
     machine::{
         admission::{Admission, Opened, is_superseded},
-        commit::{Draft, EndTarget, Fresh, Job, Live, Sight},
+        commit::{Attempt, Draft, EndTarget, Fresh, Job, Live, Renewal, Sight},
     },
     op::{Op, Outcome},
     record::Ended,
@@ -86,21 +86,6 @@ pub(crate) enum Why {
 pub(crate) enum Next {
     Follow(StoreKey),
     Lost(StoreKey),
-}
-
-/// A change on its way over one version of a record.
-pub(crate) struct Attempt {
-    key: StoreKey,
-    version: Version,
-    draft: Draft,
-}
-
-/// A renewal on its way: the record under its new id, and the old one that must point to it.
-pub(crate) struct Renewal {
-    fresh: Fresh,
-    version: Option<Version>,
-    old: StoreKey,
-    old_version: Version,
 }
 
 impl Machine {
@@ -274,6 +259,9 @@ impl Commit {
             Sight::Undecodable(_, error) => return self.fail(CommitError::Undecodable(error), Some(key)),
             Sight::Record(live) => live,
         };
+        if !self.job.changed {
+            return self.rest(live);
+        }
         if live.record.nonces.contains(self.job.nonce) {
             self.job.unsettled = None;
             return self.settled(live);
@@ -402,22 +390,20 @@ impl Commit {
         self.cannot_renew(CommitError::Store, renewal.old)
     }
 
-    /// The renewal cannot be done. Was it not asked for, then the edits are done without it.
+    /// The renewal cannot be done. Was it not asked for, then the rest is done without it.
     fn cannot_renew(self, error: CommitError, old: StoreKey) -> Step {
         if self.job.auto && self.job.unsettled.is_none() {
-            self.without_renewal(old)
-        } else {
-            self.fail(error, Some(old))
+            return self.look(old, Why::Change(None));
         }
+        self.fail(error, Some(old))
     }
 
-    fn without_renewal(mut self, key: StoreKey) -> Step {
-        self.job.auto = false;
-        if self.job.changed { self.look(key, Why::Change(None)) } else { self.finish_again(key) }
-    }
-
-    fn follow_edits(self, key: StoreKey) -> Step {
-        if self.job.changed { self.hop(key, Why::Change(None)) } else { self.finish_again(key) }
+    fn follow_edits(mut self, key: StoreKey) -> Step {
+        if self.job.changed {
+            return self.hop(key, Why::Change(None));
+        }
+        self.job.standing.hops += 1;
+        self.finish_again(key)
     }
 
     fn publish(mut self, renewal: Renewal) -> Step {

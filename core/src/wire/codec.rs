@@ -14,7 +14,7 @@ use crate::{
     id::StoreKey,
     json::Json,
     lifetime::Lifetime,
-    limits::MAX_ENVELOPE_FIELDS,
+    limits::MAX_UNKNOWN_FIELDS,
     record::{EndCause, Ended, Entry, Moved, Nonce, Record, Unknown},
     time::{UnixTime, millis},
     value::Value,
@@ -111,9 +111,22 @@ impl Error for DecodeError {}
 pub struct JsonCodec;
 
 const FORMAT: u32 = 1;
+/// No session gets there, and the counter must never stand still.
+const MAX_COMMITS: u64 = u64::MAX / 2;
 
 impl Codec for JsonCodec {
     fn encode(&self, _key: &StoreKey, entry: &Entry) -> Result<Vec<u8>, EncodeError> {
+        // What is written can be read.
+        let fits = match entry {
+            Entry::Ended(_) => true,
+            Entry::Moved(moved) => moved.unknown.iter().count() <= MAX_UNKNOWN_FIELDS,
+            Entry::Record(record) => {
+                record.commits <= MAX_COMMITS && record.unknown.iter().count() <= MAX_UNKNOWN_FIELDS
+            }
+        };
+        if !fits {
+            return Err(EncodeError);
+        }
         serde_json::to_vec(&EntryText(entry)).map_err(|_| EncodeError)
     }
 
@@ -236,7 +249,7 @@ impl Fields<'_> {
         Ok(Moved {
             to: self.find_key("to")?.ok_or(DecodeError::Malformed)?,
             closes_at: self.find::<Option<u64>>("closes_at")?.flatten().map(UnixTime::from_millis),
-            unknown: self.unknown(&["to", "closes_at"]),
+            unknown: self.unknown(&["to", "closes_at"])?,
         })
     }
 
@@ -253,8 +266,7 @@ impl Fields<'_> {
         record.persistent = self.get("persistent")?;
         record.issued = self.time("issued")?;
         record.commits = self.get("commits")?;
-        if record.commits > u64::MAX / 2 {
-            // No session gets there, and the counter must not stand still.
+        if record.commits > MAX_COMMITS {
             return Err(DecodeError::Malformed);
         }
         nonces.ok_or(DecodeError::Malformed)?.into_iter().for_each(|nonce| record.nonces.push(nonce));
@@ -272,18 +284,18 @@ impl Fields<'_> {
             "predecessor",
             "schema",
             "data",
-        ]);
+        ])?;
         Ok(record)
     }
 
-    fn unknown(self, known: &[&str]) -> Unknown {
+    fn unknown(self, known: &[&str]) -> Result<Unknown, DecodeError> {
         let mut unknown = Unknown::default();
         for (name, value) in self.0 {
             if name != "format" && name != "kind" && !known.contains(&name.as_str()) {
                 unknown.push(name, Json::from_raw(value));
             }
         }
-        unknown
+        if unknown.iter().count() > MAX_UNKNOWN_FIELDS { Err(DecodeError::Malformed) } else { Ok(unknown) }
     }
 }
 
@@ -301,7 +313,8 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
                 let mut fields: Vec<(String, &'de RawValue)> = Vec::new();
                 while let Some(name) = map.next_key_seed(CowKey)? {
-                    if fields.len() == MAX_ENVELOPE_FIELDS {
+                    // Those that are known are fewer than 16.
+                    if fields.len() == MAX_UNKNOWN_FIELDS + 16 {
                         return Err(A::Error::custom("there are too many fields"));
                     }
                     if fields.iter().any(|(known, _)| *known == name) {

@@ -5,6 +5,7 @@ use std::{
     future::Future,
     mem,
     pin::{Pin, pin},
+    sync::atomic::Ordering,
     task::{Context, Poll},
 };
 
@@ -59,6 +60,9 @@ impl Session {
     }
 
     pub(super) async fn save_slot(&self, slot: &mut Slot) -> Result<(), SessionError> {
+        if self.shared.closed.load(Ordering::Relaxed) {
+            return Err(SessionError::Closed);
+        }
         let machine = match mem::replace(&mut slot.state, State::Closed) {
             State::Open(machine) => machine,
             State::Closed => return Err(SessionError::Closed),
@@ -73,6 +77,7 @@ impl Session {
             Step::Io(io) => drive(sessions, io, &mut slot.ops, &mut slot.store_error).await,
         };
         let result = done.result();
+        slot.unreadable &= done.end().is_none() || result.is_err();
         slot.state = State::Open(done.reopen());
         Ok(result?)
     }
@@ -93,7 +98,11 @@ impl Session {
                 let lock = pin!(this.shared.slot.lock());
                 let closing = match select(lock, sessions.runtime().sleep(sessions.deadline())).await {
                     Either::Left((mut slot, _)) => this.close(&mut slot, finish),
-                    Either::Right(_) => Err(SessionError::Interrupted),
+                    Either::Right(_) => {
+                        // It finds so when it is polled again.
+                        this.shared.closed.store(true, Ordering::Relaxed);
+                        Err(SessionError::Interrupted)
+                    }
                 };
                 this.settle(closing).await
             });

@@ -45,7 +45,14 @@ impl Session {
             unreadable: false,
         };
         let serves_without = AtomicBool::new(failure == StoreFailure::ServeWithout);
-        Self { shared: Arc::new(Shared { sessions, serves_without, slot: Mutex::new(slot) }) }
+        Self {
+            shared: Arc::new(Shared {
+                sessions,
+                serves_without,
+                closed: AtomicBool::new(false),
+                slot: Mutex::new(slot),
+            }),
+        }
     }
 
     /// Sets what this request sees of a store that is down.
@@ -279,7 +286,6 @@ impl Session {
     /// [`SessionError`] when the session cannot be loaded.
     pub async fn destroy(&self) -> Result<(), SessionError> {
         let mut slot = self.shared.slot.lock().await;
-        // Over what cannot be read, too.
         // Over what cannot be read, too. An end that is refused is not forgotten, whatever the handler makes of it.
         slot.end_refused |= matches!(self.loaded(&mut slot).await, Err(SessionError::Unavailable));
         self.loaded(&mut slot).await?.destroy();

@@ -14,6 +14,8 @@ use crate::{driver::load, error::StoreError, report::OpLog, session_error::Sessi
 pub(super) struct Shared {
     pub(super) sessions: Sessions,
     pub(super) serves_without: AtomicBool,
+    /// The request was settled without a clone that held the lock.
+    pub(super) closed: AtomicBool,
     pub(super) slot: Mutex<Slot>,
 }
 
@@ -46,6 +48,9 @@ impl Session {
 
     /// Loads what is not there yet, be it readable or not.
     pub(super) async fn loaded<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
+        if self.shared.closed.load(Ordering::Relaxed) {
+            return Err(SessionError::Closed);
+        }
         let Slot { state, ops, store_error, .. } = slot;
         self.load(state, ops, store_error).await?;
         match state {
