@@ -24,6 +24,12 @@ impl Value {
     }
 }
 
+impl From<&[u8]> for Value {
+    fn from(bytes: &[u8]) -> Self {
+        Self::from(bytes.to_vec())
+    }
+}
+
 impl From<Vec<u8>> for Value {
     fn from(mut bytes: Vec<u8>) -> Self {
         // A store that counts bytes counts these alone.
@@ -46,14 +52,14 @@ impl fmt::Debug for Value {
 
 /// Whatever a store compares to see that a value is unchanged: a CAS number, a revision column, the bytes.
 ///
-/// A version must never come back for another state of the same key, also not after the key was removed and made
+/// A version must never come back for another value under the same key, also not after the key was removed and made
 /// again. The machine only hands it back.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Version(Repr);
 
 #[derive(Clone, Eq, PartialEq)]
 enum Repr {
-    Bytes(Arc<[u8]>),
+    Bytes(Value),
     Number(u64),
 }
 
@@ -63,8 +69,8 @@ impl Version {
         Self(Repr::Number(number))
     }
 
-    /// Makes a version of bytes.
-    pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
+    /// Makes a version of bytes; those of a [`Value`] are shared, not copied.
+    pub fn from_bytes(bytes: impl Into<Value>) -> Self {
         Self(Repr::Bytes(bytes.into()))
     }
 
@@ -79,7 +85,7 @@ impl Version {
     /// Returns the bytes that this version was made of.
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match &self.0 {
-            Repr::Bytes(bytes) => Some(bytes),
+            Repr::Bytes(bytes) => Some(bytes.as_bytes()),
             Repr::Number(_) => None,
         }
     }

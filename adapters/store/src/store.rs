@@ -11,7 +11,8 @@ use crate::error::StoreError;
 ///
 /// Implementers write `async fn`. Values are opaque bytes. Every operation is one atomic step on one key; there is no
 /// unconditional write. After `ttl` a value is gone for every operation, whether it was swept or not. A [`Version`] never
-/// comes back for another state of the same key.
+/// comes back for another state of the same key; a state is the value alone, so that the bytes themselves can be the
+/// version.
 ///
 /// An error says whether the operation may have happened: [`StoreError::failed`] or [`StoreError::unknown`]. A store
 /// that is down is an error, never an absent session.
