@@ -5,7 +5,8 @@
 //!
 //! A case never fails because the machine is slow: no case asserts an upper bound but [`PATIENCE`], after which what has
 //! not happened is taken never to happen. Cases open sockets on the loopback interface and Unix sockets in the
-//! temporary folder. A runtime whose clock is its own and not the system's leaves out the cases of `sleep` and `now`.
+//! temporary folder. A runtime whose clock, network or threads are its own and not the system's leaves out the cases that
+//! look at the system's.
 //!
 //! # Example
 //!
