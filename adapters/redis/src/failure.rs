@@ -1,0 +1,160 @@
+//! What went wrong on the way, and what it says of the operation.
+
+use std::sync::Arc;
+
+use cloakroom_core::StoreKey;
+use cloakroom_store::{Fault, StoreError};
+use redis::{ErrorKind, RedisError, ServerError};
+
+/// The longest words of a server that are passed on, in bytes.
+const MAX_WORDS: usize = 200;
+
+/// Why a request has no answer that counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) fault: Fault,
+    /// Whether the connection was lost under way.
+    pub(crate) is_broken: bool,
+    /// Whether the server may have done, or may yet do, what the request asks.
+    pub(crate) is_sent: bool,
+    /// Whether the server does not know the script that was called.
+    pub(crate) is_unknown_script: bool,
+    words: Arc<str>,
+}
+
+impl Failure {
+    /// The request never left, or was refused.
+    pub(crate) fn unsent(fault: Fault, words: &str) -> Self {
+        Self { fault, is_broken: false, is_sent: false, is_unknown_script: false, words: words.into() }
+    }
+
+    /// The request may have arrived.
+    pub(crate) fn sent(fault: Fault, words: &str) -> Self {
+        Self { is_sent: true, ..Self::unsent(fault, words) }
+    }
+
+    /// The server answered with an error: it did nothing.
+    pub(crate) fn refusal(error: &ServerError) -> Self {
+        let (code, details) = (code_of(error), error.details().unwrap_or_default());
+        let fault = match details.starts_with("max number of clients") {
+            true => Fault::Unavailable,
+            false => fault_of(code),
+        };
+        Self { is_unknown_script: code == "NOSCRIPT", ..Self::unsent(fault, &words_of(error.code(), details)) }
+    }
+
+    /// The connection could not be made ready.
+    pub(crate) fn opening(error: &RedisError) -> Self {
+        match error.kind() {
+            ErrorKind::AuthenticationFailed => Self::unsent(Fault::Refused, "the server refused user and password"),
+            _ => Self::of(error).of_another(),
+        }
+    }
+
+    /// The connection broke while it owed the answer, unless the error is one of the server's.
+    pub(crate) fn of(error: &RedisError) -> Self {
+        let told = error.clone().into_server_errors();
+        match told.as_deref() {
+            Some([(_, error), ..]) => Self::refusal(error),
+            _ => Self { is_broken: true, ..Self::sent(Fault::Unavailable, &io_words(error)) },
+        }
+    }
+
+    /// Takes it for why the request that was to follow was not sent.
+    pub(crate) fn of_another(self) -> Self {
+        Self { is_broken: false, is_sent: false, ..self }
+    }
+
+    /// Says what it means for an operation that writes, or that only reads.
+    pub(crate) fn into_error(self, writes: bool, key: Option<&StoreKey>) -> StoreError {
+        let error = match self.is_sent && writes {
+            false => StoreError::failed(self.fault),
+            true => StoreError::unknown(self.fault),
+        };
+        match key {
+            Some(key) if self.words.contains(key.as_str()) => error.with_source("the server's words name the key"),
+            _ => error.with_source(&*self.words),
+        }
+    }
+}
+
+/// The words of the operating system or of the TLS library, which know nothing of what is sent.
+fn io_words(error: &RedisError) -> String {
+    match error.is_io_error() {
+        true => error.to_string(),
+        false => "the server broke the protocol".to_owned(),
+    }
+}
+
+/// Returns the code of an error reply. Servers before version 7 wrap those that a script runs into.
+pub(crate) fn code_of(error: &ServerError) -> &str {
+    let code = error.code();
+    if code != "ERR" && !code.starts_with("@user_script") {
+        return code;
+    }
+    let wrapped = ["MISCONF", "NOREPLICAS", "OOM", "READONLY", "WRONGTYPE"];
+    let details = error.details().unwrap_or_default();
+    let is_there = |code: &&str| details.split([' ', '-']).any(|word| word == *code);
+    wrapped.into_iter().find(is_there).unwrap_or(code)
+}
+
+/// Sorts the codes of error replies.
+fn fault_of(code: &str) -> Fault {
+    match code {
+        "OOM" => Fault::Full,
+        // It will do again: it starts, hands over to another, or is asked for too much.
+        "BUSY" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "NOREPLICAS" | "READONLY" | "TRYAGAIN" | "UNBLOCKED" => {
+            Fault::Unavailable
+        }
+        // It waits for somebody to change something: WRONGTYPE, NOAUTH, WRONGPASS, NOPERM, MISCONF, ERR..
+        _ => Fault::Refused,
+    }
+}
+
+/// Keeps of an error reply what the server itself says. Some quote the arguments of the command, that is keys and values.
+fn words_of(code: &str, detail: &str) -> String {
+    let mut words = format!("{code} ");
+    let mut rest = detail.split(", with args").next().unwrap_or_default();
+    while let Some(open) = rest.find(['\'', '"', '`']) {
+        let (before, quoted) = rest.split_at(open);
+        words.push_str(before);
+        let mark = &quoted[..1];
+        rest = &quoted[1..];
+        if before.ends_with(char::is_alphanumeric) {
+            // An apostrophe.
+            words.push_str(mark);
+        } else {
+            // What is quoted may have such marks of its own.
+            words.push_str("..");
+            rest = rest.rfind(mark).map_or("", |close| &rest[close + 1..]);
+        }
+    }
+    words.push_str(rest);
+    let end = words.char_indices().map(|(start, _)| start).find(|&start| start >= MAX_WORDS).unwrap_or(words.len());
+    words.truncate(end);
+    words.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_WORDS, words_of};
+
+    #[test]
+    fn arguments_that_a_server_quotes_are_cut_out() {
+        let said =
+            words_of("ERR", "unknown command 'EVALSHA', with args beginning with: 'a1b2' '1' 'key' '{\"n\":1}' ");
+        assert_eq!(said, "ERR unknown command ..");
+        assert_eq!(words_of("ERR", "no such 'key"), "ERR no such ..");
+        assert_eq!(words_of("ERR", "value \"x\" is `y` wrong"), "ERR value .. is .. wrong");
+        assert_eq!(words_of("ERR", "bad 'it's {\"a\": 'b'}' there"), "ERR bad .. there");
+        assert_eq!(words_of("MISCONF", "but it's unable"), "MISCONF but it's unable");
+        assert_eq!(words_of("OOM", "command not allowed"), "OOM command not allowed");
+        assert_eq!(words_of("WEIRD", ""), "WEIRD");
+    }
+
+    #[test]
+    fn words_have_a_bound_between_characters() {
+        let said = words_of("ERR", &"ä".repeat(MAX_WORDS));
+        assert!((MAX_WORDS..MAX_WORDS + 2).contains(&said.len()), "{}", said.len());
+    }
+}

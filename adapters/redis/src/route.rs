@@ -1,0 +1,72 @@
+//! The way from a key to the server that has it.
+
+use std::{fmt, sync::Arc};
+
+use cloakroom_runtime::BoxFuture;
+use redis::{Pipeline, RedisResult, Value as Answer, aio::ConnectionLike};
+
+use crate::{
+    cluster::Cluster,
+    failure::Failure,
+    pool::{Pool, Progress},
+    wire::Request,
+};
+
+pub(crate) enum Route {
+    Cluster(Cluster),
+    /// One server, or whichever is the master by now.
+    Single(Pool),
+    /// A connection of the user's.
+    Users(Arc<dyn Users>),
+}
+
+impl Route {
+    /// Sees that somebody is there.
+    pub(crate) async fn connect(&self) -> Result<(), Failure> {
+        match self {
+            Self::Cluster(cluster) => cluster.connect().await,
+            Self::Single(pool) => pool.connect().await,
+            Self::Users(_) => Ok(()),
+        }
+    }
+
+    /// Sends a request where the key is; returns the answers, errors of the server among them.
+    pub(crate) async fn exec(
+        &self,
+        key: &[u8],
+        request: &Request,
+        progress: &Progress,
+    ) -> Result<Vec<Answer>, Failure> {
+        match self {
+            Self::Cluster(cluster) => cluster.exec(key, request, progress).await,
+            Self::Single(pool) => pool.exec(&request.pipeline(), progress).await,
+            Self::Users(connection) => {
+                progress.sent();
+                connection.exec(&request.pipeline()).await.map_err(|error| Failure::of(&error))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cluster(_) => "Cluster",
+            Self::Single(_) => "Single",
+            Self::Users(_) => "Users",
+        })
+    }
+}
+
+/// A connection that the user made, whatever its type.
+pub(crate) trait Users: Send + Sync {
+    fn exec<'a>(&'a self, commands: &'a Pipeline) -> BoxFuture<'a, RedisResult<Vec<Answer>>>;
+}
+
+impl<C: ConnectionLike + Clone + Send + Sync> Users for C {
+    fn exec<'a>(&'a self, commands: &'a Pipeline) -> BoxFuture<'a, RedisResult<Vec<Answer>>> {
+        // A clone shares the connection; a request needs one of its own.
+        let mut connection = self.clone();
+        Box::pin(async move { connection.req_packed_commands(commands, 0, commands.len()).await })
+    }
+}

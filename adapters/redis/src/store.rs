@@ -1,0 +1,232 @@
+//! The store.
+
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
+
+use cloakroom_core::{StoreKey, Stored, Value, Version};
+use cloakroom_runtime::Runtime;
+use cloakroom_store::{Created, Fault, Removed, Store, StoreError, Written};
+use futures_util::future::{Either, select};
+use redis::{Value as Answer, aio::ConnectionLike};
+
+use crate::{
+    config::{ConnectError, RedisConfig, RedisConfigError},
+    env::Env,
+    failure::Failure,
+    pool::Progress,
+    route::Route,
+    wire::{self, Arguments, Conditional, REMOVE, REPLACE, Request, TOUCH},
+};
+
+/// Sessions in Redis. Cheap to clone; clones share the connections.
+///
+/// Each operation is one round trip, and nothing is sent while nobody asks. See the [crate's page](crate) for what it
+/// promises.
+#[derive(Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+struct Inner {
+    env: Arc<Env>,
+    route: Route,
+}
+
+impl RedisStore {
+    /// Connects to the server, cluster or master that a URL names; see [`RedisConfig::new`] for what it may be.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]: the URL is wrong, or nobody is there who answers as Redis does.
+    pub async fn connect(url: &str, runtime: impl Runtime) -> Result<Self, ConnectError> {
+        RedisConfig::new(url)?.connect(runtime).await
+    }
+
+    /// Connects to the master that sentinels watch over, and to whichever comes after it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`], as [`RedisStore::connect`].
+    pub async fn connect_sentinel(
+        sentinels: impl IntoIterator<Item = impl AsRef<str>>,
+        master: &str,
+        runtime: impl Runtime,
+    ) -> Result<Self, ConnectError> {
+        RedisConfig::sentinel(sentinels, master)?.connect(runtime).await
+    }
+
+    /// Connects to a cluster, of which any nodes are named.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`], as [`RedisStore::connect`].
+    pub async fn connect_cluster(
+        nodes: impl IntoIterator<Item = impl AsRef<str>>,
+        runtime: impl Runtime,
+    ) -> Result<Self, ConnectError> {
+        RedisConfig::cluster(nodes)?.connect(runtime).await
+    }
+
+    /// Takes what a URL names, and connects when the first session is asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisConfigError`]: the URL is wrong.
+    pub fn lazy(url: &str, runtime: impl Runtime) -> Result<Self, RedisConfigError> {
+        Ok(RedisConfig::new(url)?.lazy(runtime))
+    }
+
+    /// Uses a connection that the application has: a `MultiplexedConnection`, a `ConnectionManager`, a
+    /// `ClusterConnection` of the `redis` crate, or whatever else can be shared by cloning.
+    ///
+    /// It is that connection's business to come back when it is lost, and its `runtime` must be the one it was made on.
+    /// The settings are the defaults of [`RedisConfig`].
+    pub fn from_client(connection: impl ConnectionLike + Clone + Send + Sync + 'static, runtime: impl Runtime) -> Self {
+        Self::new(Env::new(Arc::new(runtime), RedisConfig::settings()), Route::Users(Arc::new(connection)))
+    }
+
+    pub(crate) fn new(env: Arc<Env>, route: Route) -> Self {
+        Self(Arc::new(Inner { env, route }))
+    }
+
+    pub(crate) async fn see(&self) -> Result<(), StoreError> {
+        self.0.route.connect().await.map_err(|failure| failure.into_error(false, None))
+    }
+
+    fn key(&self, key: &StoreKey) -> Vec<u8> {
+        [self.0.env.settings.key_prefix.as_bytes(), key.as_bytes()].concat()
+    }
+
+    /// Does a step that the server does only if the value is the expected one.
+    async fn conditional(&self, step: &Conditional, arguments: Arguments<'_>) -> Result<Vec<Answer>, Failure> {
+        let progress = Progress::default();
+        let steps = async {
+            match self.exec(arguments.key, step.by_hash(&arguments), &progress).await {
+                // The server was started again, or told to forget.
+                Err(failure) if failure.is_unknown_script => {
+                    self.exec(arguments.key, step.by_source(&arguments), &progress).await
+                }
+                other => other,
+            }
+        };
+        self.in_time(steps, &progress).await
+    }
+
+    /// Sends a request; an error of the server is one.
+    async fn exec(&self, key: &[u8], request: Request, progress: &Progress) -> Result<Vec<Answer>, Failure> {
+        let settings = &self.0.env.settings;
+        let request = match settings.replicas {
+            0 => request,
+            // Others may wait behind it.
+            replicas => request.and_replicas(replicas, settings.deadline / 8),
+        };
+        let mut answers = self.0.route.exec(key, &request, progress).await?;
+        let replicas = if settings.replicas == 0 { None } else { answers.pop() };
+        if let Some(error) = answers.iter().find_map(|answer| match answer {
+            Answer::ServerError(error) => Some(error),
+            _ => None,
+        }) {
+            progress.refused();
+            return Err(Failure::refusal(error));
+        }
+        match replicas {
+            Some(Answer::Int(count)) if count < i64::from(settings.replicas) => {
+                Err(Failure::sent(Fault::Unavailable, "too few replicas have it"))
+            }
+            None | Some(Answer::Int(_)) => Ok(answers),
+            Some(_) => Err(Failure::sent(Fault::Unavailable, "the server is no master that waits for replicas")),
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        steps: impl Future<Output = Result<T, Failure>>,
+        progress: &Progress,
+    ) -> Result<T, Failure> {
+        match select(pin!(steps), self.0.env.runtime.sleep(self.0.env.settings.deadline)).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => Err(match progress.is_sent() {
+                false => Failure::unsent(Fault::TimedOut, "no connection was there in time"),
+                true => Failure::sent(Fault::TimedOut, "no answer came in time"),
+            }),
+        }
+    }
+}
+
+impl Store for RedisStore {
+    async fn load(&self, key: &StoreKey) -> Result<Option<Stored>, StoreError> {
+        let full = self.key(key);
+        let progress = Progress::default();
+        let steps = async {
+            match self.exec(&full, Request::load(&full), &progress).await {
+                // A connection that just broke says nothing of the next.
+                Err(failure) if failure.is_broken => self.exec(&full, Request::load(&full), &progress).await,
+                other => other,
+            }
+        };
+        let answers = self.in_time(steps, &progress).await;
+        answers.and_then(wire::loaded).map_err(|failure| failure.into_error(false, Some(key)))
+    }
+
+    async fn create(&self, key: &StoreKey, value: &Value, ttl: Duration) -> Result<Created, StoreError> {
+        let full = self.key(key);
+        let progress = Progress::default();
+        let answers = self.in_time(self.exec(&full, Request::create(&full, value, ttl), &progress), &progress).await;
+        let created = answers.and_then(|answers| wire::created(answers, value));
+        created.map_err(|failure| failure.into_error(true, Some(key)))
+    }
+
+    async fn replace(
+        &self,
+        key: &StoreKey,
+        version: &Version,
+        value: &Value,
+        ttl: Duration,
+    ) -> Result<Written, StoreError> {
+        let Some(expected) = version.as_bytes() else { return self.foreign(key).await };
+        let arguments = Arguments { key: &self.key(key), expected, value: Some(value), ttl: Some(ttl) };
+        let answers = self.conditional(&REPLACE, arguments).await;
+        let written = answers.and_then(|answers| wire::written(answers, Version::from_bytes(value.clone())));
+        written.map_err(|failure| failure.into_error(true, Some(key)))
+    }
+
+    async fn touch(
+        &self,
+        key: &StoreKey,
+        version: &Version,
+        _value: &Value,
+        ttl: Duration,
+    ) -> Result<Written, StoreError> {
+        let Some(expected) = version.as_bytes() else { return self.foreign(key).await };
+        let arguments = Arguments { key: &self.key(key), expected, value: None, ttl: Some(ttl) };
+        let answers = self.conditional(&TOUCH, arguments).await;
+        let written = answers.and_then(|answers| wire::written(answers, version.clone()));
+        written.map_err(|failure| failure.into_error(true, Some(key)))
+    }
+
+    async fn remove(&self, key: &StoreKey, version: &Version) -> Result<Removed, StoreError> {
+        let Some(expected) = version.as_bytes() else {
+            return Ok(match self.foreign(key).await? {
+                Written::Conflict(found) => Removed::Conflict(found),
+                Written::Absent | Written::Done(_) => Removed::Absent,
+            });
+        };
+        let arguments = Arguments { key: &self.key(key), expected, value: None, ttl: None };
+        let answers = self.conditional(&REMOVE, arguments).await;
+        answers.and_then(wire::removed).map_err(|failure| failure.into_error(true, Some(key)))
+    }
+}
+
+impl RedisStore {
+    /// Answers to the version of another store, which nothing here can have.
+    async fn foreign(&self, key: &StoreKey) -> Result<Written, StoreError> {
+        Ok(match self.load(key).await? {
+            None => Written::Absent,
+            found => Written::Conflict(found),
+        })
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("RedisStore");
+        shown.field("route", &self.0.route).field("settings", &self.0.env.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! The operations as Redis commands, and what the answers mean.
+
+use std::{sync::LazyLock, time::Duration};
+
+use cloakroom_core::{Stored, Value, Version};
+use cloakroom_store::{Created, Fault, Removed, Written};
+use redis::{Cmd, Pipeline, Script, Value as Answer, cmd};
+
+use crate::failure::Failure;
+
+/// The longest time to live that is told to a server, in milliseconds: 142,000 years, so that no sum overflows there and
+/// scripts can tell it exactly.
+const MAX_TTL: u64 = 1 << 52;
+
+/// Commands that are written in one go.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Request {
+    commands: Vec<Cmd>,
+}
+
+impl Request {
+    pub(crate) fn of(command: Cmd) -> Self {
+        Self { commands: vec![command] }
+    }
+
+    /// Reads the value and how long it has left. These two need not be one step: a value belongs to the version that it
+    /// is, whatever its time to live has become.
+    pub(crate) fn load(key: &[u8]) -> Self {
+        let (mut get, mut pttl) = (cmd("GET"), cmd("PTTL"));
+        get.arg(key);
+        pttl.arg(key);
+        Self { commands: vec![get, pttl] }
+    }
+
+    pub(crate) fn create(key: &[u8], value: &Value, ttl: Duration) -> Self {
+        let mut set = cmd("SET");
+        set.arg(key).arg(value.as_bytes()).arg("NX").arg("PX").arg(millis(ttl));
+        Self::of(set)
+    }
+
+    /// Adds that the answer is worth nothing before so many replicas have all that was written up to here.
+    pub(crate) fn and_replicas(mut self, replicas: u32, patience: Duration) -> Self {
+        let mut wait = cmd("WAIT");
+        // Zero would wait for ever.
+        wait.arg(replicas).arg(millis(patience));
+        self.commands.push(wait);
+        self
+    }
+
+    pub(crate) fn pipeline(&self) -> Pipeline {
+        let mut pipeline = Pipeline::with_capacity(self.commands.len());
+        for command in &self.commands {
+            pipeline.add_command(command.clone());
+        }
+        pipeline
+    }
+
+    /// The same for a node of a cluster that is about to own the slot.
+    pub(crate) fn pipeline_asking(&self) -> Pipeline {
+        let mut pipeline = Pipeline::with_capacity(2 * self.commands.len());
+        for command in &self.commands {
+            pipeline.add_command(cmd("ASKING")).add_command(command.clone());
+        }
+        pipeline
+    }
+}
+
+/// A step that the server does only if the value is the expected one.
+pub(crate) struct Conditional {
+    source: &'static str,
+    script: LazyLock<Script>,
+}
+
+macro_rules! conditional {
+    ($name:literal) => {{
+        const SOURCE: &str = concat!(include_str!("scripts/unchanged.lua"), include_str!($name));
+        Conditional { source: SOURCE, script: LazyLock::new(|| Script::new(SOURCE)) }
+    }};
+}
+
+pub(crate) static REMOVE: Conditional = conditional!("scripts/remove.lua");
+pub(crate) static REPLACE: Conditional = conditional!("scripts/replace.lua");
+pub(crate) static TOUCH: Conditional = conditional!("scripts/touch.lua");
+
+impl Conditional {
+    /// Calls the script by its hash, which the server may not know.
+    pub(crate) fn by_hash(&self, arguments: &Arguments<'_>) -> Request {
+        self.request("EVALSHA", self.script.get_hash(), arguments)
+    }
+
+    /// Hands the script over with the call; the server then knows it by its hash.
+    pub(crate) fn by_source(&self, arguments: &Arguments<'_>) -> Request {
+        self.request("EVAL", self.source, arguments)
+    }
+
+    fn request(&self, command: &str, script: &str, arguments: &Arguments<'_>) -> Request {
+        let mut eval = cmd(command);
+        eval.arg(script).arg(1).arg(arguments.key).arg(arguments.expected);
+        eval.arg(arguments.value.map(Value::as_bytes)).arg(arguments.ttl.map(millis));
+        Request::of(eval)
+    }
+}
+
+/// What a conditional step is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Arguments<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) expected: &'a [u8],
+    pub(crate) value: Option<&'a Value>,
+    pub(crate) ttl: Option<Duration>,
+}
+
+pub(crate) fn loaded(answers: Vec<Answer>) -> Result<Option<Stored>, Failure> {
+    let mut answers = answers.into_iter();
+    match (answers.next(), answers.next()) {
+        (Some(Answer::BulkString(value)), Some(Answer::Int(pttl))) => Ok(stored(value, pttl)),
+        // It may have been stored between the two.
+        (Some(Answer::Nil), Some(Answer::Int(_))) => Ok(None),
+        _ => Err(unexpected()),
+    }
+}
+
+pub(crate) fn created(answers: Vec<Answer>, value: &Value) -> Result<Created, Failure> {
+    match answers.into_iter().next() {
+        Some(Answer::Okay) => Ok(Created::Done(Version::from_bytes(value.clone()))),
+        Some(Answer::Nil) => Ok(Created::Exists),
+        _ => Err(unexpected()),
+    }
+}
+
+pub(crate) fn written(answers: Vec<Answer>, version: Version) -> Result<Written, Failure> {
+    Ok(match verdict(answers)? {
+        Verdict::Absent => Written::Absent,
+        Verdict::Conflict(found) => Written::Conflict(found),
+        Verdict::Done => Written::Done(version),
+    })
+}
+
+pub(crate) fn removed(answers: Vec<Answer>) -> Result<Removed, Failure> {
+    Ok(match verdict(answers)? {
+        Verdict::Absent => Removed::Absent,
+        Verdict::Conflict(found) => Removed::Conflict(found),
+        Verdict::Done => Removed::Done,
+    })
+}
+
+enum Verdict {
+    Absent,
+    Conflict(Option<Stored>),
+    Done,
+}
+
+fn verdict(answers: Vec<Answer>) -> Result<Verdict, Failure> {
+    match answers.into_iter().next() {
+        Some(Answer::Int(0)) => Ok(Verdict::Absent),
+        Some(Answer::Int(1)) => Ok(Verdict::Done),
+        Some(Answer::Array(found)) => match <[Answer; 2]>::try_from(found) {
+            Ok([Answer::BulkString(value), Answer::Int(pttl)]) => Ok(Verdict::Conflict(stored(value, pttl))),
+            _ => Err(unexpected()),
+        },
+        _ => Err(unexpected()),
+    }
+}
+
+/// Takes a value with what `PTTL` says of it: -1 for no limit, -2 when it is gone by then.
+fn stored(value: Vec<u8>, pttl: i64) -> Option<Stored> {
+    let expires_in = match pttl {
+        -1 => None,
+        _ => Some(Duration::from_millis(u64::try_from(pttl).ok()?)),
+    };
+    let value = Value::from(value);
+    Some(Stored { version: Version::from_bytes(value.clone()), value, expires_in })
+}
+
+/// Rounds up, so that nothing expires early, and above zero, which servers refuse.
+fn millis(duration: Duration) -> u64 {
+    let millis = u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    millis.clamp(1, MAX_TTL)
+}
+
+/// An answer that no Redis gives to these commands: whatever is there is not one, or the connection is out of step.
+fn unexpected() -> Failure {
+    Failure::sent(Fault::Internal, "the server gave an answer that the command does not have")
+}
