@@ -53,7 +53,7 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Opens a connection, with `TCP_NODELAY` where that means anything. Every address of a host is tried in turn.
     ///
     /// It has no time limit of its own: race it with [`Runtime::sleep`]. Dropping it gives up. What it opens may be used
-    /// on any thread, and is closed when it is dropped.
+    /// on any thread; closing its writing half tells the peer so, and it is closed when it is dropped.
     ///
     /// # Errors
     ///

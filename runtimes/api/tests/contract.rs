@@ -82,6 +82,11 @@ caught! {
             },
             endpoint => Threads.connect(endpoint),
         });
+    connect_tells_the_peer_when_it_is_closed_only_flushes:
+        Wrong::connect(|endpoint| {
+            let opening = Threads.connect(endpoint);
+            Box::pin(async { Ok(Box::new(Silent(opening.await?)) as Box<dyn Stream>) })
+        });
     connect_tells_what_went_wrong_opens_nothing:
         Wrong::connect(|_| Box::pin(async { Ok(Box::new(Empty) as Box<dyn Stream>) }));
     connect_tells_what_went_wrong_in_other_words:
@@ -338,5 +343,28 @@ impl AsyncWrite for Empty {
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+/// A stream that keeps to itself that it is closed.
+struct Silent(Box<dyn Stream>);
+
+impl AsyncRead for Silent {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(context, bytes)
+    }
+}
+
+impl AsyncWrite for Silent {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
     }
 }

@@ -80,6 +80,18 @@ pub(super) async fn closes_what_it_opened_when_that_is_dropped(bench: Bench<'_>)
     ensure(bench.told("a peer answers", closed).await?, "a stream that is dropped is closed")
 }
 
+pub(super) async fn tells_the_peer_when_it_is_closed(bench: Bench<'_>) -> Result<(), String> {
+    const RULE: &str = "closing a stream tells the peer that nothing more comes";
+    let (listener, address) = listen().map_err(|error| setup(&error))?;
+    let mut stream = open(bench, &Endpoint::Tcp(address)).await?;
+    bench.within(RULE, poll_fn(|context| Pin::new(&mut *stream).poll_close(context))).await?.map_err(|_| RULE)?;
+    let told = on_a_thread(move || accept(&listener, bench.patience).is_ok_and(|mut peer| is_at_end(&mut peer)));
+    let is_told = bench.told("a peer answers", told).await?;
+    // It is still there, so it is not dropping it that told.
+    drop(stream);
+    ensure(is_told, RULE)
+}
+
 pub(super) async fn gives_up_when_dropped(bench: Bench<'_>) -> Result<(), String> {
     let (listener, address) = listen().map_err(|error| setup(&error))?;
     let mut given_up = bench.runtime.connect(&Endpoint::Tcp(address));

@@ -100,6 +100,7 @@ pub const CASES: &[Case] = cases![
     connect::closes_what_it_opened_when_that_is_dropped,
     connect::gives_up_when_dropped,
     connect::looks_names_up_and_tries_every_address,
+    connect::tells_the_peer_when_it_is_closed,
     connect::tells_what_went_wrong,
     now::goes_on_with_the_wall_clock,
     sleep::ends_once_however_often_it_is_polled,

@@ -5,7 +5,7 @@
 use std::{
     future::{Future, poll_fn},
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     pin::{Pin, pin},
     sync::{
         Arc, Mutex,
@@ -124,16 +124,23 @@ impl Timer {
 
 fn connect(endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
     Ok(match endpoint {
-        Endpoint::Host(name, port) => Box::new(Blocking(TcpStream::connect((name.as_str(), *port))?)),
-        Endpoint::Tcp(address) => Box::new(Blocking(TcpStream::connect(address)?)),
+        Endpoint::Host(name, port) => Box::new(Blocking(TcpStream::connect((name.as_str(), *port))?, hang_up)),
+        Endpoint::Tcp(address) => Box::new(Blocking(TcpStream::connect(address)?, hang_up)),
         #[cfg(unix)]
-        Endpoint::Unix(path) => Box::new(Blocking(std::os::unix::net::UnixStream::connect(path)?)),
+        Endpoint::Unix(path) => {
+            let stream = std::os::unix::net::UnixStream::connect(path)?;
+            Box::new(Blocking(stream, |stream| stream.shutdown(Shutdown::Write)))
+        }
         _ => return Err(io::ErrorKind::Unsupported.into()),
     })
 }
 
-/// A stream that blocks the thread of its future, which has no other future.
-struct Blocking<S>(S);
+fn hang_up(stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)
+}
+
+/// A stream that blocks the thread of its future, which has no other future; with what closes it.
+struct Blocking<S>(S, fn(&S) -> io::Result<()>);
 
 impl<S: Read + Unpin> AsyncRead for Blocking<S> {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -150,7 +157,7 @@ impl<S: Write + Unpin> AsyncWrite for Blocking<S> {
         Poll::Ready(self.0.flush())
     }
 
-    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(context)
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready((self.1)(&self.0))
     }
 }
