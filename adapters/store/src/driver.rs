@@ -30,6 +30,7 @@ pub(crate) async fn drive(
     ops: &mut OpLog,
     store_error: &mut Option<StoreError>,
 ) -> Done {
+    let mut turn = None;
     loop {
         let kind = io.op().kind();
         ops.push(kind);
@@ -46,6 +47,13 @@ pub(crate) async fn drive(
                 outcome
             }
         };
+        if matches!(outcome, Outcome::Conflict(_)) && turn.is_none() {
+            let waiting = pin!(sessions.turns().take(io.op().key()));
+            // Who waits for longer goes on without.
+            if let Either::Left((taken, _)) = select(waiting, sessions.runtime().sleep(sessions.deadline())).await {
+                turn = Some(taken);
+            }
+        }
         match io.resume(outcome, sessions.now()) {
             Step::Done(done) => return done,
             Step::Io(next) => io = next,

@@ -37,6 +37,7 @@ mod session;
 mod session_error;
 mod sessions;
 mod store;
+mod turns;
 
 pub use self::{
     counters::Counters,

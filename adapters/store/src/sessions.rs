@@ -12,6 +12,7 @@ use crate::{
     counters::Counters,
     session::Session,
     store::{DynStore, Store},
+    turns::Turns,
 };
 
 /// All that a server needs to open sessions. Cheap to clone; clones share.
@@ -34,6 +35,7 @@ impl Sessions {
             runtime: Arc::new(runtime),
             deadline: SessionsBuilder::DEADLINE,
             counters: Counters::default(),
+            turns: Turns::default(),
         }
     }
 
@@ -70,6 +72,10 @@ impl Sessions {
         self.shared.deadline
     }
 
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.shared.turns
+    }
+
     pub(crate) fn now(&self) -> UnixTime {
         // A clock before the epoch counts as the epoch.
         let since = self.shared.runtime.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -86,6 +92,7 @@ pub struct SessionsBuilder {
     runtime: Arc<dyn Runtime>,
     deadline: Duration,
     counters: Counters,
+    turns: Turns,
 }
 
 impl SessionsBuilder {
