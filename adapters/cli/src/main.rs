@@ -1,17 +1,22 @@
-//! Cloakroom's tool: makes keys, says what a token is worth, and serves a demo.
+//! Cloakroom's tool: makes keys, says what a token is worth, compacts files of sessions, and serves a demo.
 
 #![forbid(unsafe_code)]
 
+mod compact;
 mod demo;
+mod holder;
 mod inspect;
 mod keygen;
 mod keys;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ContextValue},
+};
 
-/// Web sessions for Rust servers: keys, tokens and a demo.
+/// Web sessions for Rust servers: keys, tokens, files of sessions, and a demo.
 #[derive(Debug, Parser)]
 #[command(name = "cloakroom", version, propagate_version = true)]
 struct Cli {
@@ -21,13 +26,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Compact(compact::Options),
     Demo(demo::Options),
     Inspect(inspect::Options),
     Keygen(keygen::Options),
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = Cli::try_parse().unwrap_or_else(|error| discreet(error).exit());
+    let result = match cli.command {
+        Command::Compact(options) => compact::run(options).map(|()| ExitCode::SUCCESS),
         Command::Demo(options) => demo::run(options).map(|()| ExitCode::SUCCESS),
         Command::Inspect(options) => inspect::run(options),
         Command::Keygen(options) => keygen::run(options).map(|()| ExitCode::SUCCESS),
@@ -37,4 +45,23 @@ fn main() -> ExitCode {
         // 1 is the answer of `inspect` to a token that is refused.
         ExitCode::from(2)
     })
+}
+
+/// Takes out of an error what it quotes of the command line and may hold a password: a URL in the wrong place.
+fn discreet(mut error: clap::Error) -> clap::Error {
+    const HIDDEN: &str = "(a URL)";
+    let quotes: Vec<ContextKind> = error.context().filter(|(_, value)| has_url(value)).map(|(kind, _)| kind).collect();
+    for kind in quotes {
+        error.insert(kind, ContextValue::String(HIDDEN.to_owned()));
+    }
+    error
+}
+
+fn has_url(value: &ContextValue) -> bool {
+    let is_url = |text: &String| text.contains("://") || text.contains('@');
+    match value {
+        ContextValue::String(text) => is_url(text),
+        ContextValue::Strings(texts) => texts.iter().any(is_url),
+        _ => false,
+    }
 }

@@ -2,9 +2,7 @@
 
 mod common;
 
-use std::process::Stdio;
-
-use common::{Demo, ended, stdout, tool};
+use common::{Demo, RUNTIMES, refused, stdout, tool};
 
 #[test]
 fn the_first_line_has_the_url_and_the_rest_what_will_not_last() {
@@ -60,27 +58,32 @@ fn lifetimes_are_read_with_their_units() {
 fn an_address_that_is_taken_is_named() {
     let demo = Demo::start();
     let address = demo.url.trim_start_matches("http://");
-    let mut child = tool(&["demo", "--listen", address]).stderr(Stdio::piped()).spawn().unwrap();
-    assert_eq!(ended(&mut child).code(), Some(2));
-    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
-    assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
+    for runtime in RUNTIMES {
+        let args = ["demo", "--store", "memory:", "--listen", address, "--runtime", runtime];
+        let said = refused(&mut tool(&args), 2);
+        assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
+    }
 }
 
 #[test]
 fn what_there_is_not_is_refused_by_name() {
     for (args, word) in [
-        (["--store", "redis://localhost"], "there is memory:"),
-        (["--runtime", "smol"], "tokio"),
+        (["--store", "mongodb:"], "there is memory:, redb:PATH, redis://"),
+        (["--store", "redb:"], "needs the path of a file"),
+        (["--store", "redb:/no/such/folder/file"], "/no/such/folder/file"),
+        (["--store", "env:NO_SUCH_URL"], "NO_SUCH_URL"),
+        (["--runtime", "monoio"], "async-std, smol, tokio"),
         (["--idle", "0s"], "at least one millisecond"),
         (["--idle", "soon"], "--idle"),
         (["--keys", "env:NO_SUCH_RING"], "NO_SUCH_RING"),
+        (["--on-store-failure", "panic"], "refuse, serve-without"),
     ] {
         let mut command = tool(&["demo", "--listen", "127.0.0.1:0"]);
-        let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        assert_eq!(ended(&mut child).code(), Some(2));
-        let output = child.wait_with_output().unwrap();
-        assert!(output.stdout.is_empty());
-        let said = String::from_utf8(output.stderr).unwrap();
+        if args[0] != "--store" {
+            command.args(["--store", "memory:"]);
+        }
+        command.args(args);
+        let said = refused(&mut command, 2);
         assert!(said.contains(word), "{said}");
     }
 }

@@ -214,18 +214,21 @@ async fn stream(State(app): State<App>, session: Session) -> Result<Response, Fa
     Ok(([(header::CONTENT_TYPE, "application/json")], Body::from_stream(pieces)).into_response())
 }
 
+/// Tells what this process counted; a number that its store cannot tell is `null`.
 async fn metrics(State(app): State<App>) -> Json<serde_json::Value> {
     let counters = app.0.sessions.counters();
-    let store = app.0.store.metrics();
+    let size = app.0.store.size();
     Json(json!({
+        "runtime": app.0.facts.runtime.as_str(),
+        "store": app.0.facts.place.kind(),
         "events": counters.events().collect::<BTreeMap<_, _>>(),
         "events_overflowed": counters.events_overflowed(),
         "operations": counters.operations().collect::<BTreeMap<_, _>>(),
         "store_failures": counters.store_failures(),
-        "sessions": store.entries,
-        "bytes": store.bytes,
-        "expired": store.expired_total,
-        "refused": store.refused_total,
+        "sessions": size.sessions,
+        "bytes": size.bytes,
+        "expired": size.expired,
+        "refused": size.refused,
     }))
 }
 

@@ -2,16 +2,23 @@
 
 mod api;
 mod body;
+mod clock;
 mod error;
 mod history;
 mod options;
 mod page;
+mod ring;
+mod runtime;
 mod serve;
+mod signals;
+mod store;
+mod store_url;
 mod view;
 
 use std::{
     fmt,
     io::{self, IsTerminal as _, Write as _},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -24,20 +31,26 @@ use axum::{
     middleware,
     response::{IntoResponse as _, Response},
 };
-use cloakroom_core::{CookieName, CookiePolicy, Engine, KeyId, Keyring, Lifetime};
+use cloakroom_core::{CookieName, CookiePolicy, Engine, Lifetime};
 use cloakroom_runtime::Runtime;
-use cloakroom_store::{KeyringExt as _, MemoryStore, Sessions};
-use cloakroom_tokio::Tokio;
+use cloakroom_store::{Sessions, StoreFailure};
 use cloakroom_tower::{SessionError, SessionLayer};
-use tokio::net::TcpListener;
+use futures_util::future::select;
 
 pub(crate) use self::options::{INSECURE_COOKIE, Options};
 use self::{
     error::{Failure, Shown},
     history::History,
-    options::{RuntimeName, StoreUrl},
-    serve::Signals,
+    ring::Ring,
+    runtime::RuntimeName,
+    signals::Signals,
+    store::{OpenStore, Place},
+    store_url::StoreUrl,
 };
+use crate::keys::KeySource;
+
+/// How long the store may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -48,16 +61,17 @@ struct Shared {
     history: History,
     runtime: Arc<dyn Runtime>,
     sessions: Sessions,
-    store: MemoryStore,
+    store: OpenStore,
 }
 
 /// What the page tells about the server.
 struct Facts {
     /// The cookie's name and attributes.
     cookie: String,
-    /// The keys end with the process too.
-    keys_are_own: bool,
     lifetime: Lifetime,
+    place: Place,
+    ring: Ring,
+    runtime: RuntimeName,
     url: String,
 }
 
@@ -66,18 +80,11 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     let log = tracing_subscriber::fmt().with_max_level(options.log).with_writer(io::stderr);
     // A log that nobody reads any more stops no request.
     log.with_ansi(io::stderr().is_terminal()).log_internal_errors(false).init();
-    match options.runtime {
-        RuntimeName::Tokio => {
-            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(start(options))
-        }
-    }
+    options.runtime.block_on(start(options))?
 }
 
 async fn start(options: Options) -> anyhow::Result<()> {
-    let (ring, keys_are_own) = match &options.keys {
-        Some(source) => (source.read()?, false),
-        None => (Keyring::generate(KeyId::new(1))?, true),
-    };
+    let runtime = options.runtime.value();
     let lifetime = Lifetime::new(*options.idle, *options.absolute);
     let policy = match options.insecure_http {
         false => CookiePolicy::default(),
@@ -85,34 +92,38 @@ async fn start(options: Options) -> anyhow::Result<()> {
     };
     let secure = if options.insecure_http { "" } else { " Secure;" };
     let cookie = format!("{};{secure} HttpOnly; SameSite=Lax; Path=/", policy.name());
-    let engine = Engine::builder(ring).cookie(policy).lifetime(lifetime).build()?;
-    let store = match options.store {
-        // What lives shortly is swept as often.
-        StoreUrl::Memory => {
-            MemoryStore::builder().sweep_every(lifetime.idle().min(Duration::from_secs(60))).build(Tokio)
-        }
-    };
-    let listener = TcpListener::bind(&options.listen)
+    let given = options.keys.as_ref().map(KeySource::read).transpose()?;
+    let url = StoreUrl::read(options.store.as_ref())?;
+    let place = Place::of(&url);
+    // What lives shortly is swept as often.
+    let store = OpenStore::open(url, &runtime, lifetime.idle().min(Duration::from_secs(60))).await?;
+    let (keys, ring) = Ring::open(given, &place)?;
+    let engine = Engine::builder(keys).cookie(policy).lifetime(lifetime).build()?;
+    let (address, incoming) = options
+        .runtime
+        .listen(&options.listen)
         .await
         .with_context(|| format!("cannot listen on {} (--listen 127.0.0.1:0 takes a free port)", options.listen))?;
-    let address = listener.local_addr()?;
     // Whoever reads the URL may send a signal at once.
     let signals = Signals::catch()?;
-    let facts = Facts { cookie, keys_are_own, lifetime, url: format!("http://{address}") };
+    let facts = Facts { cookie, lifetime, place, ring, runtime: options.runtime, url: format!("http://{address}") };
     // In one piece: a reader may leave after the first line.
     io::stdout().write_all(facts.to_string().as_bytes()).context("cannot write the URL")?;
     if !options.insecure_http && !address.ip().is_loopback() {
         tracing::warn!("browsers keep a Secure cookie over http from localhost alone; see --insecure-http");
     }
-    let sessions = Sessions::builder(engine, store.clone(), Tokio).build();
-    let shared = Shared { facts, history: History::default(), runtime: Arc::new(Tokio), sessions, store };
-    serve::serve(listener, router(App(Arc::new(shared))), signals).await
+    let sessions = store.sessions(engine, &runtime);
+    let shared = Shared { facts, history: History::default(), runtime: Arc::clone(&runtime), sessions, store };
+    let app = App(Arc::new(shared));
+    let served = serve::serve(&runtime, incoming, router(app.clone(), options.on_store_failure.into()), signals).await;
+    select(pin!(app.0.store.close()), runtime.sleep(CLOSING)).await;
+    served
 }
 
-fn router(app: App) -> Router {
-    let sessions = &app.0.sessions;
-    let api = api::routes().layer(SessionLayer::new(sessions.clone()).refusal(refuse_api));
-    let page = page::routes().layer(SessionLayer::new(sessions.clone()).refusal(refuse_page));
+fn router(app: App, failure: StoreFailure) -> Router {
+    let layer = SessionLayer::new(app.0.sessions.clone()).on_store_failure(failure);
+    let api = api::routes().layer(layer.clone().refusal(refuse_api));
+    let page = page::routes().layer(layer.refusal(refuse_page));
     api.merge(page)
         .fallback(async |uri: Uri| refuse(&uri, Failure::not_found()))
         .method_not_allowed_fallback(async |uri: Uri| refuse(&uri, Failure::wrong_method()))
@@ -151,11 +162,10 @@ async fn harden(mut response: Response) -> Response {
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Cloakroom's demo is at {}", self.url)?;
-        if self.keys_are_own {
-            writeln!(f, "keys     made for this run only: tickets end with it (keep some: cloakroom keygen, --keys)")?;
-        }
-        writeln!(f, "store    memory: sessions end with this process")?;
+        writeln!(f, "store    {}", self.place)?;
+        write!(f, "{}", self.ring)?;
         writeln!(f, "cookie   {}", self.cookie)?;
+        writeln!(f, "runtime  {}", self.runtime)?;
         writeln!(f, "stop     Ctrl-C")
     }
 }

@@ -1,12 +1,11 @@
 //! The options of the demo.
 
-use std::str::FromStr;
-
-use anyhow::bail;
 use clap::{Args, ValueEnum};
+use cloakroom_store::StoreFailure;
 use humantime::Duration;
 use tracing::level_filters::LevelFilter;
 
+use super::{runtime::RuntimeName, store_url::StoreOption};
 use crate::keys::KeySource;
 
 /// The cookie's name where it has no `Secure`, which `__Host-` needs.
@@ -21,19 +20,34 @@ pub(crate) struct Options {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     pub(super) listen: String,
-    /// What runs it.
+    /// What runs it; no other runtime is started.
+    ///
+    /// smol runs requests on one thread unless the variable SMOL_THREADS says otherwise.
     #[arg(long, default_value = "tokio")]
     pub(super) runtime: RuntimeName,
-    /// Where sessions are kept; there is `memory:`, which ends with the process.
-    #[arg(long, value_name = "URL", default_value = "memory:")]
-    pub(super) store: StoreUrl,
+    /// Where sessions are kept: `memory:`, `redb:PATH`, or a Redis; by default a file in your data folder.
+    ///
+    /// `memory:` ends with the process; `redb:PATH` is a file, for one process at a time; the others are servers that many
+    /// may share: `redis://USER:PASSWORD@HOST:PORT/DATABASE`, `redis+unix:///PATH`,
+    /// `redis+sentinel://HOST:PORT,HOST:PORT/MASTER`, `redis+cluster://HOST:PORT,HOST:PORT`, with `rediss` for TLS. They must
+    /// be there when the demo starts, and may come and go later.
+    ///
+    /// Others can see the command lines of your processes: where a URL has a password, `env:NAME` names a variable that
+    /// has the URL.
+    #[arg(long, value_name = "URL|env:NAME")]
+    pub(super) store: Option<StoreOption>,
+    /// What requests see of a store that is down.
+    #[arg(long, value_name = "POLICY", default_value = "refuse")]
+    pub(super) on_store_failure: FailurePolicy,
     /// How long a session lives without a request: 90s, 30m, 8h.
     #[arg(long, value_name = "TIME", default_value = "30m")]
     pub(super) idle: Duration,
     /// How long a session lives in all.
     #[arg(long, value_name = "TIME", default_value = "8h")]
     pub(super) absolute: Duration,
-    /// The ring of keys: a file, or env:NAME; by default one is made for this run.
+    /// The ring of keys: a file, or env:NAME.
+    ///
+    /// By default one is made: beside the file of the sessions and kept, or else for this run.
     #[arg(long, value_name = "FILE|env:NAME")]
     pub(super) keys: Option<KeySource>,
     /// Send the cookie without Secure, named `id`: for http on other hosts than localhost.
@@ -46,23 +60,20 @@ pub(crate) struct Options {
     pub(super) log: LevelFilter,
 }
 
+/// [`StoreFailure`] by its name.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum RuntimeName {
-    Tokio,
+pub(super) enum FailurePolicy {
+    /// Answer 503 to whatever needs its session.
+    Refuse,
+    /// Let reads find nothing, and answer 503 to what writes.
+    ServeWithout,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) enum StoreUrl {
-    Memory,
-}
-
-impl FromStr for StoreUrl {
-    type Err = anyhow::Error;
-
-    fn from_str(url: &str) -> anyhow::Result<Self> {
-        match url {
-            "memory:" => Ok(Self::Memory),
-            _ => bail!("there is no such store; there is memory:"),
+impl From<FailurePolicy> for StoreFailure {
+    fn from(policy: FailurePolicy) -> Self {
+        match policy {
+            FailurePolicy::Refuse => Self::Refuse,
+            FailurePolicy::ServeWithout => Self::ServeWithout,
         }
     }
 }

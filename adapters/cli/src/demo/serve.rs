@@ -1,19 +1,17 @@
-//! Serving on tokio, and stopping.
+//! Serving on any runtime, and stopping.
 
-use std::{io, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
+use cloakroom_runtime::Runtime;
+use futures_util::{
+    StreamExt as _,
+    future::{Either, select},
+};
 use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
-};
-use tokio::{
-    net::TcpListener,
-    select,
-    time::{sleep, timeout},
-};
+use hyper_util::{server::graceful::GracefulShutdown, service::TowerToHyperService};
+
+use super::{clock::Clock, runtime::Incoming, signals::Signals};
 
 /// How long requests that are under way may take once the server stops: longer than the longest that the API can be asked
 /// for, delay and body together.
@@ -24,81 +22,39 @@ const HEAD: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves until a signal, then answers what is under way. Fails when that was cut off.
-pub(super) async fn serve(listener: TcpListener, app: Router, mut signals: Signals) -> anyhow::Result<()> {
+pub(super) async fn serve(
+    runtime: &Arc<dyn Runtime>,
+    mut incoming: Incoming,
+    app: Router,
+    mut signals: Signals,
+) -> anyhow::Result<()> {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    http.timer(Clock(Arc::clone(runtime))).header_read_timeout(HEAD);
     let graceful = GracefulShutdown::new();
-    loop {
-        let accepted = select! {
-            accepted = listener.accept() => accepted,
-            () = signals.next() => break,
-        };
+    while let Either::Right((Some(accepted), _)) = select(pin!(signals.next()), incoming.next()).await {
         let stream = match accepted {
-            Ok((stream, _)) => stream,
+            Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
-                sleep(PAUSE).await;
+                runtime.sleep(PAUSE).await;
                 continue;
             }
         };
-        // A socket that is gone already shows it when it is read.
-        let _ = stream.set_nodelay(true);
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app.clone()));
+        let connection = http.serve_connection(stream, TowerToHyperService::new(app.clone()));
         let connection = graceful.watch(connection);
-        tokio::spawn(async move {
+        // It goes on by itself.
+        drop(runtime.spawn(Box::pin(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection");
             }
-        });
+        })));
     }
-    drop(listener);
+    // Nobody new gets in.
+    drop(incoming);
     tracing::info!(connections = graceful.count(), "stopping: answering what is under way");
-    let in_time = select! {
-        drained = timeout(DRAIN, graceful.shutdown()) => drained.is_ok(),
-        () = signals.next() => false,
-    };
+    let (drained, impatience) = (pin!(graceful.shutdown()), pin!(signals.next()));
+    let in_time = matches!(select(drained, select(impatience, runtime.sleep(DRAIN))).await, Either::Left(_));
     anyhow::ensure!(in_time, "stopped with requests under way");
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The signals that stop the server.
-#[cfg(unix)]
-pub(super) struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    /// Catches them from here on.
-    pub(super) fn catch() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    /// Waits for the next.
-    async fn next(&mut self) {
-        select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-/// The signals that stop the server.
-#[cfg(windows)]
-pub(super) struct Signals(tokio::signal::windows::CtrlC);
-
-#[cfg(windows)]
-impl Signals {
-    /// Catches them from here on.
-    pub(super) fn catch() -> io::Result<Self> {
-        tokio::signal::windows::ctrl_c().map(Self)
-    }
-
-    /// Waits for the next.
-    async fn next(&mut self) {
-        self.0.recv().await;
-    }
 }

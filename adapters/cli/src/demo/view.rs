@@ -18,6 +18,8 @@ use super::{
     error::Failure,
     history::Settled,
     page::{Seen, Stored},
+    ring::Ring,
+    store::Place,
 };
 
 const STYLE: &str = include_str!("style.css");
@@ -154,10 +156,24 @@ fn facts_of(facts: &Facts, stored: Option<&Stored>) -> Markup {
             dd { code { (facts.cookie) } }
             dt { "Store" }
             dd {
-                "This process's memory: all sessions end with it"
-                @if facts.keys_are_own { ", and so do the keys that sign tickets" }
+                @match &facts.place {
+                    Place::File(path) => {
+                        "The file " code { (path.file_name().unwrap_or_default().display()) }
+                        ": sessions survive a restart"
+                    }
+                    Place::Memory => "This process's memory: all sessions end with it",
+                    Place::Redis(place) => { "Redis at " code { (place) } ": sessions survive a restart of this process" }
+                }
+                @match (&facts.ring, &facts.place) {
+                    (Ring::Given, _) => {}
+                    (Ring::Kept { .. }, _) => ", and so do the keys that sign tickets",
+                    (Ring::Run, Place::Memory) => ", and so do the keys that sign tickets",
+                    (Ring::Run, _) => ", but the keys that sign tickets do not",
+                }
                 "."
             }
+            dt { "Runtime" }
+            dd { (facts.runtime) }
         }
     }
 }

@@ -17,13 +17,25 @@ use ureq::{
     http::{HeaderMap, Request, StatusCode},
 };
 
+/// What a demo can run on.
+pub(crate) const RUNTIMES: [&str; 3] = ["async-std", "smol", "tokio"];
 /// Longer than anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn tool(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
-    command.args(args).env_remove("SESSION_KEYS");
+    // No folder can be there: no test gets at the files of who runs it.
+    command.args(args).env_remove("SESSION_KEYS").env("XDG_DATA_HOME", "/dev/null/none");
     command
+}
+
+/// Runs a command that must end by itself, with this exit code; returns what it said on standard error.
+pub(crate) fn refused(command: &mut Command, code: i32) -> String {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert_eq!(ended(&mut child).code(), Some(code));
+    let output = child.wait_with_output().unwrap();
+    assert!(output.stdout.is_empty(), "{}", stdout(&output));
+    String::from_utf8(output.stderr).unwrap()
 }
 
 pub(crate) fn stdout(output: &Output) -> String {
@@ -43,6 +55,15 @@ pub(crate) fn ended(child: &mut Child) -> ExitStatus {
     panic!("it does not end");
 }
 
+/// Waits until something holds; `what` says what was waited for in vain.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < PATIENCE, "waited in vain: {what}");
+        sleep(Duration::from_millis(5));
+    }
+}
+
 /// A running demo on a free port.
 pub(crate) struct Demo {
     pub(crate) child: Child,
@@ -57,9 +78,22 @@ impl Demo {
         Self::with(&[], &[])
     }
 
+    /// Starts one on a runtime.
+    pub(crate) fn on(runtime: &str) -> Self {
+        Self::with(&["--runtime", runtime], &[])
+    }
+
+    /// Starts one with further options. Its store is the memory, unless they or a data folder say otherwise.
     pub(crate) fn with(args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = tool(&["demo", "--listen", "127.0.0.1:0"]);
-        command.args(args).envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if !args.contains(&"--store") && !env.iter().any(|(name, _)| *name == "XDG_DATA_HOME") {
+            command.args(["--store", "memory:"]);
+        }
+        Self::of(command.args(args).envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped()))
+    }
+
+    /// Starts one by a command of one's own.
+    pub(crate) fn of(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut first_line = String::new();
@@ -99,11 +133,7 @@ impl Demo {
     /// Waits until the store was asked to load so many times: a slow request is then past its load.
     pub(crate) fn wait_for_loads(&self, loads: u64) {
         let client = self.client();
-        let since = Instant::now();
-        while client.get("/api/metrics").json()["operations"]["load"].as_u64().unwrap() < loads {
-            assert!(since.elapsed() < PATIENCE, "it does not load");
-            sleep(Duration::from_millis(5));
-        }
+        eventually("loads", || client.get("/api/metrics").json()["operations"]["load"].as_u64().unwrap() >= loads);
     }
 }
 
@@ -124,6 +154,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Returns a client of the same demo with the cookie of another.
+    pub(crate) fn presenting(self, other: &Self) -> Self {
+        Self { cookie: other.cookie.clone(), ..self }
+    }
+
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], None)
     }

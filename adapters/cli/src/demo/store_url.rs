@@ -1,0 +1,181 @@
+//! Which store the demo is to use.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fmt, fs, io,
+    path::{self, Path, PathBuf},
+};
+
+use anyhow::{Context as _, anyhow, bail};
+use cloakroom_redis::RedisConfig;
+use etcetera::BaseStrategy as _;
+
+/// What there is, for those who asked for something else.
+const KINDS: &str =
+    "memory:, redb:PATH, redis://.., rediss://.., redis+unix://.., redis+sentinel://.. or redis+cluster://..";
+
+/// What `--store` says: a URL, or `env:NAME` for a variable that has one.
+///
+/// It may hold a password, so it is taken as it is, to be read where no error repeats it.
+#[derive(Clone)]
+pub(super) struct StoreOption(OsString);
+
+impl From<OsString> for StoreOption {
+    fn from(text: OsString) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for StoreOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreOption(..)")
+    }
+}
+
+/// A store that is not open yet.
+#[derive(Debug)]
+pub(super) enum StoreUrl {
+    Memory,
+    Redb(PathBuf),
+    Redis {
+        config: Box<RedisConfig>,
+        /// Where the servers are, without the user.
+        place: String,
+    },
+}
+
+impl StoreUrl {
+    /// Reads the option; where there is none, it is a file in the user's data folder, which is made.
+    pub(super) fn read(option: Option<&StoreOption>) -> anyhow::Result<Self> {
+        let Some(StoreOption(text)) = option else { return default_file().map(Self::Redb) };
+        let text = text.to_str().context("--store is no text")?;
+        match text.strip_prefix("env:") {
+            None => Self::parse(text).context("--store"),
+            Some(name) if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
+                bail!("--store: env: needs the name of a variable behind the colon")
+            }
+            Some(name) => {
+                let url = env::var_os(OsStr::new(name));
+                let url = url.as_ref().and_then(|url| url.to_str());
+                let url = url.ok_or_else(|| anyhow!("--store: the environment variable {name} has no URL"))?;
+                Self::parse(url).with_context(|| format!("--store: the environment variable {name}"))
+            }
+        }
+    }
+
+    /// Reads a URL, and never repeats it.
+    fn parse(url: &str) -> anyhow::Result<Self> {
+        let scheme = url.split_once(':').map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
+        match scheme.as_ref().map(|(scheme, rest)| (scheme.as_str(), *rest)) {
+            Some(("memory", "")) => Ok(Self::Memory),
+            Some(("redb", "")) => bail!("redb: needs the path of a file behind the colon"),
+            // What somebody meant by it, only they know.
+            Some(("redb", path)) if path.starts_with("//") => bail!("redb: takes a path as it is: redb:PATH"),
+            Some(("redb", path)) => Ok(Self::Redb(path::absolute(path).context("redb: no path")?)),
+            Some((scheme, _)) if scheme.starts_with("redis") => {
+                Ok(Self::Redis { config: Box::new(RedisConfig::new(url)?), place: place(url) })
+            }
+            _ => bail!("there is no such store; there is {KINDS}"),
+        }
+    }
+}
+
+/// Finds the file for those who do not choose, and makes its folder.
+fn default_file() -> anyhow::Result<PathBuf> {
+    const CHOOSE: &str = "choose a store: --store memory: or --store redb:PATH";
+    let folders = etcetera::choose_base_strategy().with_context(|| format!("there is no home folder; {CHOOSE}"))?;
+    let folder = folders.data_dir().join("cloakroom");
+    make_folder(&folder).with_context(|| format!("cannot make the folder {}; {CHOOSE}", folder.display()))?;
+    Ok(folder.join("demo.redb"))
+}
+
+/// Makes a folder that other users cannot look into.
+fn make_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Says where the servers of a URL are, and nothing else of it.
+fn place(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    if scheme.eq_ignore_ascii_case("redis+unix") {
+        return rest.to_owned();
+    }
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if path.contains('@') {
+        // A password with a slash in it, of which the hosts may be a part.
+        return "the servers of its URL".to_owned();
+    }
+    let hosts = authority.rsplit('@').next().unwrap_or_default();
+    let (scheme, is_single) = match scheme.split_once('+') {
+        Some((_, kind)) => (kind, false),
+        None => (scheme, true),
+    };
+    // An address of version 6 has colons of its own.
+    let has_port = hosts.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+    match scheme {
+        "sentinel" => format!("{} by the sentinels {hosts}", path.split('/').next().unwrap_or_default()),
+        "cluster" => format!("the cluster {hosts}"),
+        _ if is_single && !has_port => format!("{hosts}:6379"),
+        _ => hosts.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::OsString, path::absolute};
+
+    use super::{StoreOption, StoreUrl, place};
+
+    #[test]
+    fn a_place_has_nothing_of_the_user() {
+        for (url, expected) in [
+            ("redis://localhost", "localhost:6379"),
+            ("redis://localhost/3", "localhost:6379"),
+            ("rediss://user:secret@db.example:6380/1", "db.example:6380"),
+            ("redis://:se@cret@[::1]", "[::1]:6379"),
+            ("redis://:secret@[::1]:7000?protocol=resp3&x=secret", "[::1]:7000"),
+            ("redis+unix:///run/redis.sock?user=u&pass=secret", "/run/redis.sock"),
+            ("redis+sentinel://u:secret@a:1,b:2/main/0?sentinel_password=secret", "main by the sentinels a:1,b:2"),
+            ("rediss+cluster://u:secret@a:1,b:2", "the cluster a:1,b:2"),
+            ("redis+sentinel://u:123/secret@a:1/main", "the servers of its URL"),
+        ] {
+            assert_eq!(place(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_error_has_nothing_of_the_url() {
+        for url in [
+            "redis://user:secret@host:port",
+            "redis://user:sec/ret@host",
+            "redis+sentinel://user:secret@host:1",
+            "redis:user:secret@host",
+            "rredis://user:secret@host",
+            "user:secret@host",
+            "secret",
+            "redb://secret",
+            "memory:secret",
+            "memory://secret",
+            "",
+        ] {
+            let error = StoreUrl::parse(url).map(|_| url).unwrap_err();
+            assert!(!format!("{error:?} {error:#}").contains("secret"), "{error:?}");
+            let shown = format!("{:?}", StoreOption::from(OsString::from(url)));
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_taken_as_it_is() {
+        for path in ["a", "/tmp/a b.redb", "../x:y", "C:\\a", "a@b"] {
+            let StoreUrl::Redb(read) = StoreUrl::parse(&format!("redb:{path}")).unwrap() else { panic!("{path}") };
+            assert_eq!(read, absolute(path).unwrap());
+        }
+    }
+}
