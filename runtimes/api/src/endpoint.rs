@@ -1,6 +1,6 @@
 //! Where a connection goes, and what it is.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{future::Future, io, net::SocketAddr, path::PathBuf};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
@@ -19,4 +19,27 @@ pub enum Endpoint {
     Tcp(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
+}
+
+/// Connects to the first address that answers, each tried in turn; for implementers of
+/// [`Runtime::connect`](crate::Runtime::connect).
+///
+/// # Errors
+///
+/// That of the last address, or [`io::ErrorKind::NotFound`] where there is none.
+pub async fn connect_to_any<S, F>(
+    addresses: impl IntoIterator<Item = SocketAddr>,
+    mut connect: impl FnMut(SocketAddr) -> F,
+) -> io::Result<S>
+where
+    F: Future<Output = io::Result<S>>,
+{
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name stands for no address");
+    for address in addresses {
+        match connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }

@@ -21,7 +21,7 @@ use std::{
 };
 
 pub use self::{
-    endpoint::{Endpoint, Stream},
+    endpoint::{Endpoint, Stream, connect_to_any},
     run::{Interrupted, run, run_blocking},
     task::Task,
 };

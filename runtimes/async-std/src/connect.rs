@@ -10,7 +10,7 @@ use std::{
 use async_std::net::{TcpStream, ToSocketAddrs};
 #[cfg(unix)]
 use async_std::os::unix::net::UnixStream;
-use cloakroom_runtime::{Endpoint, Stream};
+use cloakroom_runtime::{Endpoint, Stream, connect_to_any};
 use futures_io::{AsyncRead, AsyncWrite};
 
 pub(crate) async fn connect(endpoint: Endpoint) -> io::Result<Box<dyn Stream>> {
@@ -24,19 +24,7 @@ pub(crate) async fn connect(endpoint: Endpoint) -> io::Result<Box<dyn Stream>> {
 }
 
 async fn host(name: &str, port: u16) -> io::Result<TcpStream> {
-    any((name, port).to_socket_addrs().await?).await
-}
-
-/// Connects to the first address that answers.
-async fn any(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name stands for no address");
-    for address in addresses {
-        match tcp(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+    connect_to_any((name, port).to_socket_addrs().await?, tcp).await
 }
 
 async fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
@@ -105,14 +93,11 @@ impl<S: AsyncWrite + Socket + Unpin> AsyncWrite for Closing<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::ErrorKind,
-        net::{SocketAddr, TcpListener},
-    };
+    use std::net::TcpListener;
 
     use async_std::task::block_on;
 
-    use super::{any, host, tcp};
+    use super::{host, tcp};
 
     #[test]
     fn small_writes_leave_without_delay() {
@@ -121,19 +106,6 @@ mod tests {
         block_on(async {
             assert!(tcp(address).await.unwrap().nodelay().unwrap());
             assert!(host("127.0.0.1", address.port()).await.unwrap().nodelay().unwrap());
-        });
-    }
-
-    #[test]
-    fn every_address_is_tried_and_the_last_error_told() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let refusing: SocketAddr = ([127, 0, 0, 2], address.port()).into();
-        block_on(async {
-            let stream = any([refusing, refusing, address].into_iter()).await.unwrap();
-            assert_eq!(stream.peer_addr().unwrap(), address);
-            assert_eq!(any([refusing].into_iter()).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
-            assert_eq!(any([].into_iter()).await.unwrap_err().kind(), ErrorKind::NotFound);
         });
     }
 }

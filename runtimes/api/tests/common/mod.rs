@@ -1,5 +1,6 @@
 //! A runtime of plain threads: one for each future, function, timer and connection.
 
+#![allow(dead_code, reason = "every test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::{

@@ -1,5 +1,24 @@
 //! What the server needs of a runtime beside [`Runtime`]: to be run, and to listen.
 
+/// Makes `listen`, the same on every runtime but for the type of its listener and of what hyper reads.
+macro_rules! listen {
+    ($listener:ident, $io:ident) => {
+        pub(super) async fn listen(address: &str) -> std::io::Result<(std::net::SocketAddr, super::Incoming)> {
+            let listener = $listener::bind(address).await?;
+            let bound = listener.local_addr()?;
+            let incoming = futures_util::stream::unfold(listener, async |listener| {
+                let accepted = listener.accept().await.map(|(stream, _)| {
+                    // A socket that is gone already shows it when it is read.
+                    let _ = stream.set_nodelay(true);
+                    Box::new($io::new(stream)) as Box<dyn super::Io>
+                });
+                Some((accepted, listener))
+            });
+            Ok((bound, Box::pin(incoming)))
+        }
+    };
+}
+
 mod async_std;
 mod smol;
 mod tokio;

@@ -1,12 +1,9 @@
 //! Serving on tokio.
 
-use std::{io, net::SocketAddr};
+use std::io;
 
-use futures_util::{StreamExt as _, stream};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, runtime::Builder};
-
-use super::{Incoming, Io};
 
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
@@ -16,16 +13,4 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
     Ok(output)
 }
 
-pub(super) async fn listen(address: &str) -> io::Result<(SocketAddr, Incoming)> {
-    let listener = TcpListener::bind(address).await?;
-    let bound = listener.local_addr()?;
-    let incoming = stream::unfold(listener, async |listener| {
-        let accepted = listener.accept().await.map(|(stream, _)| {
-            // A socket that is gone already shows it when it is read.
-            let _ = stream.set_nodelay(true);
-            Box::new(TokioIo::new(stream)) as Box<dyn Io>
-        });
-        Some((accepted, listener))
-    });
-    Ok((bound, incoming.boxed()))
-}
+listen!(TcpListener, TokioIo);
