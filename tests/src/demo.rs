@@ -30,7 +30,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub fn tool(args: &[&str]) -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let mut command = Command::new(BUILT.get_or_init(|| executable(&["--package", "cloakroom"], "cloakroom")));
-    command.args(args).stdin(Stdio::null());
+    // No folder can be there: no test gets at the files of who runs it.
+    command.args(args).stdin(Stdio::null()).env("XDG_DATA_HOME", "/dev/null/none");
     command
 }
 
@@ -77,9 +78,13 @@ impl Demo {
         Self::with(options, &[])
     }
 
-    /// Starts one with further options and variables of the environment.
+    /// Starts one with further options and variables of the environment. Its store is the memory, unless they say
+    /// otherwise.
     pub fn with(options: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = tool(&["demo", "--listen", "127.0.0.1:0", "--log", "error"]);
+        if !options.contains(&"--store") {
+            command.args(["--store", "memory:"]);
+        }
         command.args(options).envs(env.iter().copied()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
@@ -112,6 +117,11 @@ impl Demo {
         let mut client = self.client();
         client.visit("PUT", &format!("/api/session/{key}"), Some(&value.to_string())).expect(200, "create", "set");
         client
+    }
+
+    /// Returns the id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Returns the host and port to connect to.
@@ -184,9 +194,9 @@ impl Metrics {
         self.0["operations"][name].as_u64().unwrap_or_else(|| panic!("no operation {name} in {self:?}"))
     }
 
-    /// Returns how many entries the store holds.
+    /// Returns how many entries the store holds, which it must be able to tell.
     pub fn sessions(&self) -> u64 {
-        self.0["sessions"].as_u64().unwrap()
+        self.0["sessions"].as_u64().unwrap_or_else(|| panic!("the store does not tell: {self:?}"))
     }
 }
 

@@ -2,10 +2,46 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
-use std::{collections::BTreeMap, ops::Range, thread};
+mod demo_common;
+
+use std::{collections::BTreeMap, ops::Range, process::ExitCode, thread};
 
 use cloakroom_tests::demo::{Client, Demo, keygen};
+use demo_common::{Cell, plain};
 use serde_json::json;
+
+fn main() -> ExitCode {
+    demo_common::run(
+        &[
+            (
+                "each_request_asks_for_what_it_needs_and_for_nothing_twice",
+                each_request_asks_for_what_it_needs_and_for_nothing_twice,
+            ),
+            (
+                "of_two_requests_that_end_one_session_one_removes_the_cookie",
+                of_two_requests_that_end_one_session_one_removes_the_cookie,
+            ),
+            (
+                "a_write_under_the_ticket_of_an_ended_session_takes_nothing_over",
+                a_write_under_the_ticket_of_an_ended_session_takes_nothing_over,
+            ),
+        ],
+        [
+            plain(
+                "tokens_that_were_not_minted_are_refused_for_nothing_and_counted_by_reason",
+                tokens_that_were_not_minted_are_refused_for_nothing_and_counted_by_reason,
+            ),
+            plain(
+                "a_write_under_a_refused_token_makes_a_session_without_a_load",
+                a_write_under_a_refused_token_makes_a_session_without_a_load,
+            ),
+            plain(
+                "the_cookie_is_removed_by_the_request_that_ended_its_session_and_by_no_other",
+                the_cookie_is_removed_by_the_request_that_ended_its_session_and_by_no_other,
+            ),
+        ],
+    )
+}
 
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 /// Characters of a token.
@@ -40,7 +76,6 @@ fn refused(demo: &Demo, client: &Client, name: &str, reason: &str, tokens: &[Str
     }
 }
 
-#[test]
 fn tokens_that_were_not_minted_are_refused_for_nothing_and_counted_by_reason() {
     let keys = keygen();
     let demo = Demo::with(&["--keys", "env:RING"], &[("RING", &keys)]);
@@ -82,7 +117,6 @@ fn tokens_that_were_not_minted_are_refused_for_nothing_and_counted_by_reason() {
     assert_eq!(both.session().data(), &json!({ "a": 1 }));
 }
 
-#[test]
 fn a_write_under_a_refused_token_makes_a_session_without_a_load() {
     let demo = Demo::start(&[]);
     let forged = format!("__Host-id=AQ{}", "A".repeat(42));
@@ -92,10 +126,8 @@ fn a_write_under_a_refused_token_makes_a_session_without_a_load() {
     assert_eq!(client.session().data(), &json!({ "a": 1 }));
 }
 
-#[test]
-fn each_request_asks_for_what_it_needs_and_for_nothing_twice() {
-    let demo = Demo::start(&[]);
-    let mut client = demo.client();
+fn each_request_asks_for_what_it_needs_and_for_nothing_twice(cell: &Cell) {
+    let mut client = cell.client();
     let mut asked = BTreeMap::new();
     let mut visit = |method, path, body, ops: &str, cookie| {
         client.visit(method, path, body).expect(200, ops, cookie);
@@ -125,14 +157,12 @@ fn each_request_asks_for_what_it_needs_and_for_nothing_twice() {
     visit("POST", "/api/destroy", None, "load,replace", "clear");
 
     // What the answers said is what the store was asked.
-    let metrics = demo.metrics();
-    assert_eq!(metrics.operations(), asked.values().sum::<u64>());
+    assert_eq!(cell.operations(), asked.values().sum::<u64>());
     for (op, count) in asked {
-        assert_eq!(metrics.operation(&op), count, "{op}");
+        assert_eq!(cell.operation(&op), count, "{op}");
     }
 }
 
-#[test]
 fn the_cookie_is_removed_by_the_request_that_ended_its_session_and_by_no_other() {
     for (options, name) in [(&[][..], "__Host-id"), (&["--insecure-http"], "id")] {
         let demo = Demo::start(options);
@@ -160,11 +190,9 @@ fn the_cookie_is_removed_by_the_request_that_ended_its_session_and_by_no_other()
     }
 }
 
-#[test]
-fn of_two_requests_that_end_one_session_one_removes_the_cookie() {
-    let demo = Demo::start(&[]);
+fn of_two_requests_that_end_one_session_one_removes_the_cookie(cell: &Cell) {
     for _ in 0..50 {
-        let client = demo.visitor("a", &json!(1));
+        let client = cell.visitor("a", &json!(1));
         let ends = thread::scope(|scope| {
             let ends = [(); 2].map(|()| scope.spawn(|| client.send("POST", "/api/destroy", None)));
             ends.map(|end| end.join().unwrap())
@@ -177,10 +205,8 @@ fn of_two_requests_that_end_one_session_one_removes_the_cookie() {
     }
 }
 
-#[test]
-fn a_write_under_the_ticket_of_an_ended_session_takes_nothing_over() {
-    let demo = Demo::start(&[]);
-    let mut client = demo.visitor("secret", &json!("old"));
+fn a_write_under_the_ticket_of_an_ended_session_takes_nothing_over(cell: &Cell) {
+    let mut client = cell.visitor("secret", &json!("old"));
     let first = client.cookie.clone().unwrap();
     client.visit("POST", "/api/rotate", None).expect(200, "load,create,replace", "set");
     let second = client.cookie.clone().unwrap();

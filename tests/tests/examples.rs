@@ -1,9 +1,11 @@
-//! The visits program counts visits, whoever drives the core.
+//! The visits program counts visits, whoever drives the core and on every runtime.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -51,4 +53,36 @@ fn the_core_by_hand_counts_visits() {
 #[test]
 fn the_tower_layer_counts_visits() {
     counts_visits("cloakroom-tower", "visits");
+}
+
+#[test]
+fn the_server_on_tokio_counts_visits() {
+    counts_visits("cloakroom-tokio", "visits");
+}
+
+#[test]
+fn the_server_on_async_std_counts_visits() {
+    counts_visits("cloakroom-async-std", "visits");
+}
+
+#[test]
+fn the_server_on_smol_counts_visits() {
+    counts_visits("cloakroom-smol", "visits");
+}
+
+#[test]
+fn the_servers_differ_only_where_they_name_the_runtime() {
+    let [tokio, async_std, smol] = ["tokio", "async-std", "smol"].map(|runtime| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../runtimes/{runtime}/examples/visits.rs"));
+        let source = fs::read_to_string(path).unwrap();
+        let names_one = |line: &&str| {
+            let line = line.to_lowercase().replace(['-', '_'], "");
+            ["tokio", "asyncstd", "smol"].iter().any(|name| line.contains(name))
+        };
+        let (named, rest): (Vec<&str>, Vec<&str>) = source.lines().partition(names_one);
+        assert!(named.len() <= 6, "{named:#?}");
+        rest.join("\n")
+    });
+    assert_eq!(tokio, smol);
+    assert_eq!(async_std, smol);
 }

@@ -1,0 +1,195 @@
+//! Every store on every runtime: each rule of the conformance library is a test, `store::runtime::rule`.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test")]
+
+use std::{
+    any::Any,
+    panic,
+    process::ExitCode,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use cloakroom_async_std::AsyncStd;
+use cloakroom_redb::RedbStore;
+use cloakroom_redis::{RedisConfig, RedisConfigError};
+use cloakroom_runtime::{BoxFuture, Runtime};
+use cloakroom_smol::Smol;
+use cloakroom_store::MemoryStore;
+use cloakroom_tests::{
+    conformance::{Bench, CASES, Case, Lack},
+    servers::{Cluster, ClusterOptions, Options, Redis, Require, Sentinel, SentinelOptions},
+};
+use cloakroom_tokio::Tokio;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+/// Cases wait most of their time.
+const AT_ONCE: usize = 24;
+/// So long that a busy machine is no fault of a server.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    let conclusion = libtest_mimic::run(&arguments, trials());
+    // Nothing drops what is static.
+    STANDALONE.stop();
+    SENTINEL.stop();
+    CLUSTER.stop();
+    conclusion.exit_code()
+}
+
+fn trials() -> Vec<Trial> {
+    let redis = Require::check("redis");
+    // The stores in turn, so that no server does all the work at once.
+    let cells = CASES
+        .iter()
+        .flat_map(|case| HOSTS.iter().flat_map(move |host| STORES.iter().map(move |store| (case, host, store))));
+    cells
+        .map(|(case, host, store)| {
+            let name = format!("{}::{}::{}", store.name, host.name, case.name());
+            let needs = if store.needs_redis { &redis } else { &Require::Available };
+            needs.trial(name, move || check(case, host, store))
+        })
+        .collect()
+}
+
+fn check(case: &'static Case, host: &'static Host, store: &'static StoreKind) -> Result<Completion, Failed> {
+    (host.block_on)(Box::pin(async move {
+        let opened = (store.open)((host.runtime)()).await?;
+        if let Some(lack) = case.is_beside_the_point(&opened.bench) {
+            return Ok(Completion::ignored_with(lack));
+        }
+        case.check(opened.bench.clone()).await?;
+        Ok(Completion::Completed)
+    }))
+}
+
+type Checking = BoxFuture<'static, Result<Completion, Failed>>;
+type Opening = BoxFuture<'static, Result<Opened, String>>;
+
+/// A runtime, which is one for the whole run, and how to run a future inside it.
+struct Host {
+    name: &'static str,
+    runtime: fn() -> Arc<dyn Runtime>,
+    block_on: fn(Checking) -> Result<Completion, Failed>,
+}
+
+const HOSTS: [Host; 3] = [
+    Host { name: "tokio", runtime: || Arc::new(Tokio), block_on: |future| tokio().block_on(future) },
+    Host { name: "async-std", runtime: || Arc::new(AsyncStd), block_on: |future| async_std::task::block_on(future) },
+    Host { name: "smol", runtime: || Arc::new(Smol), block_on: |future| smol::block_on(future) },
+];
+
+fn tokio() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
+}
+
+struct StoreKind {
+    name: &'static str,
+    needs_redis: bool,
+    open: fn(Arc<dyn Runtime>) -> Opening,
+}
+
+/// A store for one case, and what has to be there as long.
+struct Opened {
+    bench: Bench,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl From<Bench> for Opened {
+    fn from(bench: Bench) -> Self {
+        Self { bench, _folder: None }
+    }
+}
+
+const STORES: [StoreKind; 5] = [
+    StoreKind { name: "memory", needs_redis: false, open: |runtime| Box::pin(memory(runtime)) },
+    StoreKind { name: "redb", needs_redis: false, open: |runtime| Box::pin(redb(runtime)) },
+    StoreKind {
+        name: "redis-standalone",
+        needs_redis: true,
+        open: |runtime| Box::pin(async { redis(RedisConfig::new(&STANDALONE.url()?), runtime).await }),
+    },
+    StoreKind {
+        name: "redis-sentinel",
+        needs_redis: true,
+        open: |runtime| Box::pin(async { redis(RedisConfig::new(&SENTINEL.url()?), runtime).await }),
+    },
+    StoreKind {
+        name: "redis-cluster",
+        needs_redis: true,
+        open: |runtime| Box::pin(async { redis(RedisConfig::new(&CLUSTER.url()?), runtime).await }),
+    },
+];
+
+async fn memory(runtime: Arc<dyn Runtime>) -> Result<Opened, String> {
+    let store = MemoryStore::new(Arc::clone(&runtime));
+    Ok(Bench::new(Arc::new(store.clone()), runtime).second_handle(Arc::new(store)).keys_of_its_own().into())
+}
+
+async fn redb(runtime: Arc<dyn Runtime>) -> Result<Opened, String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let path = folder.path().join("sessions.redb");
+    let store = RedbStore::open(path, Arc::clone(&runtime)).await.map_err(|error| error.to_string())?;
+    let bench = Bench::new(Arc::new(store.clone()), runtime).second_handle(Arc::new(store)).keys_of_its_own();
+    Ok(Opened { bench, _folder: Some(folder) })
+}
+
+async fn redis(config: Result<RedisConfig, RedisConfigError>, runtime: Arc<dyn Runtime>) -> Result<Opened, String> {
+    static OPENED: AtomicUsize = AtomicUsize::new(0);
+    let prefix = format!("case-{}:", OPENED.fetch_add(1, Ordering::Relaxed));
+    let config = config.and_then(|config| config.key_prefix(&prefix)).map_err(|error| error.to_string())?;
+    let config = config.deadline(PATIENCE).check_server(false);
+    let connect = || async {
+        config.clone().connect(Arc::clone(&runtime)).await.map(Arc::new).map_err(|error| error.to_string())
+    };
+    let (store, second) = (connect().await?, connect().await?);
+    let bench = Bench::new(store, runtime).second_handle(second).keys_of_its_own();
+    Ok(bench.lacking(Lack::VersionsOfStates).into())
+}
+
+// No node may take another to be down because the machine is busy.
+static STANDALONE: Shared<Redis> = Shared::new(|| {
+    let server = Redis::start(Options::new());
+    (server.url(), server)
+});
+static SENTINEL: Shared<Sentinel> = Shared::new(|| {
+    let server = Sentinel::start(SentinelOptions::new().down_after(PATIENCE));
+    (server.url(), server)
+});
+static CLUSTER: Shared<Cluster> = Shared::new(|| {
+    let server = Cluster::start(ClusterOptions::new().node_timeout(PATIENCE));
+    (server.url(), server)
+});
+
+/// A server that the first case that needs it starts.
+struct Shared<S> {
+    start: fn() -> (String, S),
+    started: Mutex<Option<Result<(String, S), String>>>,
+}
+
+impl<S> Shared<S> {
+    const fn new(start: fn() -> (String, S)) -> Self {
+        Self { start, started: Mutex::new(None) }
+    }
+
+    fn url(&self) -> Result<String, String> {
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = started.get_or_insert_with(|| panic::catch_unwind(self.start).map_err(|why| words(&*why)));
+        started.as_ref().map(|(url, _)| url.clone()).map_err(Clone::clone)
+    }
+
+    fn stop(&self) {
+        drop(self.started.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned())).unwrap_or_default()
+}
