@@ -33,6 +33,8 @@ struct Disk {
     growth: AtomicUsize,
     syncs: AtomicUsize,
     opened: AtomicUsize,
+    /// How long it takes to open a file.
+    opening_secs: AtomicUsize,
 }
 
 const FULL: usize = 1;
@@ -141,9 +143,10 @@ impl Case {
         let (disk, clock) = (Arc::new(Disk::default()), Clock::default());
         let path = folder.path().join("s.redb");
         let opener = Opener::new(path.clone(), 1024 * 1024).with_database({
-            let disk = Arc::clone(&disk);
+            let (disk, clock) = (Arc::clone(&disk), clock.clone());
             move |builder, file| {
                 disk.opened.fetch_add(1, Ordering::SeqCst);
+                clock.advance(Duration::from_secs(disk.opening_secs.load(Ordering::SeqCst) as u64));
                 builder.create_with_backend(Failing { file: FileBackend::new(file)?, disk: Arc::clone(&disk) })
             }
         });
@@ -233,6 +236,25 @@ async fn a_disk_that_stays_full_is_not_tried_for_each_write() {
     assert!(case.is_there(1).await);
     case.create(300).await;
     case.create(301).await;
+}
+
+#[tokio::test]
+async fn a_file_that_takes_long_to_open_is_written_five_seconds_later() {
+    let case = Case::new().await;
+    case.create(1).await;
+    for (opening, refused_millis) in [(60, 5000), (1, 5000), (0, 100)] {
+        set(&case.disk.opening_secs, opening);
+        set(&case.disk.syncs, BROKEN);
+        case.fails(100 + opening).await;
+        set(&case.disk.syncs, 0);
+        // Opens it anew; only then does the time begin.
+        case.store.load(&key(1)).await.unwrap();
+        case.clock.advance(Duration::from_millis(refused_millis - 1));
+        let error = case.fails(3).await;
+        assert_eq!((error.fault(), error.may_have_happened()), (Fault::Unavailable, false), "{opening}: {error:?}");
+        case.clock.advance(Duration::from_millis(1));
+        case.create(10 + opening).await;
+    }
 }
 
 #[tokio::test]

@@ -194,9 +194,9 @@ impl DataFile {
         let began = unix_millis(runtime);
         match self.open_existing() {
             Ok(opened) => {
-                // Most of the time is for those who read, however large the file is.
-                let took = unix_millis(runtime).saturating_sub(began);
-                lock(&self.writing).last(took.saturating_mul(10));
+                // Those who read have some time before a write can fail again.
+                let now = unix_millis(runtime);
+                lock(&self.writing).last(now, now.saturating_sub(began).saturating_mul(10));
                 // What was given out before may not have come to be kept.
                 self.last_version.fetch_max(opened.state.last_version, Ordering::Relaxed);
                 slot.content = Content::Open(opened.database);
@@ -239,6 +239,7 @@ struct Bar {
 impl Bar {
     const FIRST: Duration = Duration::from_millis(100);
     const LONGEST: Duration = Duration::from_secs(2);
+    const LONGEST_AFTER_OPENING: Duration = Duration::from_secs(5);
 
     fn stops(&self, wall: u64) -> Option<Fault> {
         // A clock that was set back stops nothing.
@@ -252,9 +253,12 @@ impl Bar {
         *self = Self { raised_at: wall, millis, fault: Some(fault) };
     }
 
-    /// Has it stop for so long at least, if it stops anything.
-    fn last(&mut self, millis: u64) {
-        self.millis = self.millis.max(millis);
+    /// Has it stop for so long from now, but within bounds, if that is longer and it stops anything.
+    fn last(&mut self, wall: u64, millis: u64) {
+        let millis = millis.min(Self::LONGEST_AFTER_OPENING.as_millis() as u64);
+        if self.fault.is_some() && millis > self.millis {
+            (self.raised_at, self.millis) = (wall, millis);
+        }
     }
 
     fn lift(&mut self) {

@@ -9,6 +9,12 @@ use std::{
 
 use crate::store::{Inner, lock};
 
+/// How many can wait in a lane.
+const MAX_WAITING: usize = 16 * 1024;
+
+/// How much all that waits in a lane can weigh.
+const MAX_WAITING_WEIGHT: usize = 256 * 1024 * 1024;
+
 /// What can wait in a lane.
 pub(crate) trait Work: Send + Sized + 'static {
     /// How much of it is done at a time: so many, or as many as weigh so much.
@@ -24,8 +30,11 @@ pub(crate) trait Work: Send + Sized + 'static {
     /// Does a batch, which is not empty, and answers all of it.
     fn run(inner: &Inner, batch: Vec<Self>);
 
-    /// Answers that it will not be done.
-    fn refuse(self);
+    /// Tells whether nobody waits for its answer any more.
+    fn is_abandoned(&self) -> bool;
+
+    /// Answers that it will not be done, and why.
+    fn refuse(self, why: &'static str);
 }
 
 pub(crate) struct Lane<W> {
@@ -35,18 +44,41 @@ pub(crate) struct Lane<W> {
 
 struct Queue<W> {
     waiting: VecDeque<W>,
+    /// Of all that wait.
+    weight: usize,
     workers: usize,
+}
+
+impl<W: Work> Queue<W> {
+    fn has_room(&self, weight: usize) -> bool {
+        self.waiting.len() < MAX_WAITING && self.weight.saturating_add(weight) <= MAX_WAITING_WEIGHT
+    }
+
+    fn drop_abandoned(&mut self) {
+        self.waiting.retain(|work| !work.is_abandoned());
+        self.weight = self.waiting.iter().map(Work::weight).sum();
+    }
 }
 
 impl<W: Work> Lane<W> {
     pub(crate) fn new(max_workers: usize) -> Self {
-        Self { queue: Mutex::new(Queue { waiting: VecDeque::new(), workers: 0 }), max_workers }
+        Self { queue: Mutex::new(Queue { waiting: VecDeque::new(), weight: 0, workers: 0 }), max_workers }
     }
 
-    /// Has it done soon, by who works already or by another.
+    /// Has it done soon, by who works already or by another; or refuses it, if too much waits.
     pub(crate) fn submit(inner: &Arc<Inner>, work: W) {
         let lane = W::lane(inner);
         let mut queue = lock(&lane.queue);
+        let weight = work.weight();
+        if !queue.has_room(weight) {
+            // While the file stalls, who gave up would keep out who still waits.
+            queue.drop_abandoned();
+            if !queue.has_room(weight) {
+                drop(queue);
+                return work.refuse("too much waits for the file");
+            }
+        }
+        queue.weight += weight;
         queue.waiting.push_back(work);
         if queue.workers < lane.max_workers {
             queue.workers += 1;
@@ -65,6 +97,7 @@ impl<W: Work> Lane<W> {
             weight = weight.saturating_add(work.weight());
             batch.push(work);
         }
+        queue.weight -= weight;
         if batch.is_empty() {
             queue.workers -= 1;
         }
@@ -75,7 +108,11 @@ impl<W: Work> Lane<W> {
     fn leave(&self) -> VecDeque<W> {
         let mut queue = lock(&self.queue);
         queue.workers -= 1;
-        if queue.workers == 0 { std::mem::take(&mut queue.waiting) } else { VecDeque::new() }
+        if queue.workers > 0 {
+            return VecDeque::new();
+        }
+        queue.weight = 0;
+        std::mem::take(&mut queue.waiting)
     }
 }
 
@@ -105,7 +142,7 @@ impl<W: Work> Worker<W> {
 impl<W: Work> Drop for Worker<W> {
     fn drop(&mut self) {
         if !self.has_left {
-            W::lane(&self.inner).leave().into_iter().for_each(W::refuse);
+            W::lane(&self.inner).leave().into_iter().for_each(|work| work.refuse("the runtime shut down"));
         }
     }
 }

@@ -35,9 +35,13 @@
 //!
 //! * A key has at most 120 bytes, by its type; a value at most [`RedbStore::MAX_VALUE`], 64 MiB. Nothing bounds the number
 //!   of entries but the disk.
+//! * At most 16,384 writes wait for the file, with 256 MiB of values, and 16,384 loads. What comes while so many wait, as
+//!   when the disk stalls, does not happen and fails with [`Fault::Unavailable`](cloakroom_store::Fault::Unavailable);
+//!   operations that were dropped do not count.
 //! * Times to live count in whole milliseconds, rounded up.
 //! * The file keeps its size when entries go, and uses the room again; [`compact`] gives it back to the disk.
-//! * The file must be on a local disk whose file system has locks: network file systems may lack them.
+//! * The file must be on a local disk whose file system has locks: network file systems may lack them. To make the file,
+//!   it also needs renames that replace nothing, or hard links.
 //!
 //! # What it costs
 //!

@@ -48,7 +48,7 @@ impl Work for Load {
     }
 
     fn run(inner: &Inner, mut batch: Vec<Self>) {
-        batch.retain(|load| !load.reply.is_canceled());
+        batch.retain(|load| !load.is_abandoned());
         match inner.file.read(&*inner.runtime, &inner.counters, |database| find_all(inner, database, &batch)) {
             Ok(all) => {
                 for (load, found) in batch.into_iter().zip(all) {
@@ -64,8 +64,12 @@ impl Work for Load {
         }
     }
 
-    fn refuse(self) {
-        let error = StoreError::failed(Fault::Unavailable).with_source("the runtime shut down");
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_canceled()
+    }
+
+    fn refuse(self, why: &'static str) {
+        let error = StoreError::failed(Fault::Unavailable).with_source(why);
         let _ = self.reply.send(Err(error));
     }
 }

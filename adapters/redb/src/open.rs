@@ -5,8 +5,6 @@ use std::{
     io::{self, ErrorKind},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    process,
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTableMetadata, TableError, WriteTransaction};
@@ -71,25 +69,23 @@ impl Opener {
         fs::metadata(&self.path).map(|metadata| metadata.len())
     }
 
-    /// Makes the file under another name first, so that it never stands half made under its own.
+    /// Makes the file under a name that nobody else has, so that it never stands half made under its own.
     fn create(&self) -> Result<(), OpenTrouble> {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        let number = LAST.fetch_add(1, Ordering::Relaxed);
-        let mut name = self.path.file_name().ok_or(ErrorKind::IsADirectory).map_err(io::Error::from)?.to_owned();
-        name.push(format!(".{}-{number}.new", process::id()));
-        let draft = Draft(self.path.with_file_name(name));
-        // From an earlier process of the same number, which is gone.
-        let _ = fs::remove_file(&draft.0);
-        drop(self.open_file(private_file(&draft.0)?)?);
-        match fs::hard_link(&draft.0, &self.path) {
+        let mut prefix = self.path.file_name().ok_or(ErrorKind::IsADirectory).map_err(io::Error::from)?.to_owned();
+        prefix.push(".");
+        let folder = self.path.parent().unwrap_or(&self.path);
+        let draft = tempfile::Builder::new().prefix(&prefix).suffix(".new").make_in(folder, private_file)?;
+        let (file, draft) = draft.into_parts();
+        let synced = file.try_clone()?;
+        drop(self.open_file(file)?);
+        synced.sync_all()?;
+        drop(synced);
+        match draft.persist_noclobber(&self.path) {
+            Ok(()) => sync_folder(&self.path),
             // Another was quicker; who holds its file is seen when it is opened.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            // A file system without links.
-            Err(_) => fs::rename(&draft.0, &self.path)?,
-            Ok(()) => {}
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.error.into()),
         }
-        drop(draft);
-        sync_folder(&self.path);
         Ok(())
     }
 
@@ -102,15 +98,6 @@ impl Opener {
             check(database)
         }))
         .unwrap_or(Err(OpenTrouble::Damaged))
-    }
-}
-
-/// The file under its first name, which it does not keep.
-struct Draft(PathBuf);
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -168,4 +155,94 @@ fn lay_out(writing: &WriteTransaction) -> Result<(), Trouble> {
     Tables::open(writing)?;
     writing.open_table(META)?.insert(FORMAT_ROW, &FORMAT.to_le_bytes()[..])?;
     State::default().write(writing)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::{
+        ffi::OsString,
+        process,
+        sync::{
+            Arc, Barrier,
+            atomic::{AtomicBool, Ordering},
+        },
+        thread,
+    };
+
+    use super::*;
+
+    const CACHE: usize = 1024 * 1024;
+
+    fn names(folder: &Path) -> Vec<OsString> {
+        let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn of_many_that_make_the_file_at_once_each_has_it_or_finds_it_in_use() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, barrier) = (folder.path().join("s.redb"), Barrier::new(16));
+            let open = || {
+                barrier.wait();
+                Opener::new(path.clone(), CACHE).open_or_create()
+            };
+            let opened: Vec<_> = thread::scope(|scope| {
+                let threads: Vec<_> = (0..16).map(|_| scope.spawn(open)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert_eq!(opened.iter().filter(|opened| opened.is_ok()).count(), 1);
+            for trouble in opened.iter().filter_map(|opened| opened.as_ref().err()) {
+                assert!(matches!(trouble, OpenTrouble::InUse), "{trouble:?}");
+            }
+            assert_eq!(names(folder.path()), ["s.redb"]);
+        }
+    }
+
+    #[test]
+    fn a_file_that_another_made_meanwhile_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.redb");
+        let (send, quicker) = std::sync::mpsc::channel();
+        let is_first = AtomicBool::new(true);
+        let opener = Opener::new(path.clone(), CACHE).with_database(move |builder, file| {
+            // While this one lays out its draft.
+            if is_first.swap(false, Ordering::SeqCst) {
+                send.send(Opener::new(path.clone(), CACHE).open_or_create().unwrap()).unwrap();
+            }
+            builder.create_file(file)
+        });
+        let slower = opener.open_or_create();
+        assert!(matches!(slower, Err(OpenTrouble::InUse)), "{:?}", slower.err());
+        assert_eq!(names(folder.path()), ["s.redb"]);
+        drop(quicker.recv().unwrap());
+        opener.open().unwrap();
+    }
+
+    #[test]
+    fn what_others_have_in_the_folder_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        // In containers all processes have the same number.
+        for number in 0..100 {
+            fs::write(folder.path().join(format!("s.redb.{}-{number}.new", process::id())), "a draft").unwrap();
+        }
+        let before = names(folder.path());
+        let drafts = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let opener = Opener::new(folder.path().join("s.redb"), CACHE).with_database({
+            let (drafts, folder) = (Arc::clone(&drafts), folder.path().to_owned());
+            move |builder, file| {
+                drafts.lock().unwrap().push(names(&folder));
+                builder.create_file(file)
+            }
+        });
+        opener.open_or_create().unwrap();
+        let mut after = names(folder.path());
+        after.retain(|name| name != "s.redb");
+        assert_eq!(after, before);
+        let during = drafts.lock().unwrap();
+        assert_eq!((during.len(), during[0].len()), (2, 101), "its draft is another");
+    }
 }

@@ -32,8 +32,8 @@ use crate::{
 ///
 /// * A disk that is full is [`Fault::Full`], other errors of it are [`Fault::Unavailable`]; a write that had got as far
 ///   as its commit may have happened. The store goes on by itself: it opens the file anew, which loads wait for, and
-///   refuses writes for 100 ms to 2 s, or ten times as long as the opening took, before it tries one again; so loads
-///   go on while the disk is full.
+///   refuses writes for 100 ms to 2 s, or for ten times as long as the opening took but 5 s at most after it, before it
+///   tries one again; so loads go on while the disk is full.
 /// * An operation that is dropped before it began does not happen; one that has begun does, and disturbs no other.
 ///
 /// # Expiry

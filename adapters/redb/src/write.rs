@@ -100,7 +100,7 @@ impl Work for Write {
 
     fn run(inner: &Inner, mut batch: Vec<Self>) {
         // Nobody waits for these any more, and nothing of them has happened.
-        batch.retain(|write| !write.reply.is_canceled());
+        batch.retain(|write| !write.is_abandoned());
         if batch.is_empty() {
             return;
         }
@@ -122,8 +122,12 @@ impl Work for Write {
         }
     }
 
-    fn refuse(self) {
-        let error = StoreError::failed(Fault::Unavailable).with_source("the runtime shut down");
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_canceled()
+    }
+
+    fn refuse(self, why: &'static str) {
+        let error = StoreError::failed(Fault::Unavailable).with_source(why);
         let _ = self.reply.send(Err(error));
     }
 }

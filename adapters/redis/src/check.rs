@@ -4,23 +4,39 @@ use redis::{Pipeline, Value as Answer, cmd};
 
 use crate::connection::Connection;
 
-/// Warns, where the server says how it is set up and that may lose sessions. One that does not say is left alone.
-pub(crate) async fn warn(connection: &Connection) {
+/// Warns, where the server says how it is set up and that may lose sessions, or bring back what was ended. Tells whether it
+/// answered; one that does not say is left alone.
+pub(crate) async fn warn(connection: &Connection) -> bool {
     let (mut config, mut questions) = (cmd("CONFIG"), Pipeline::with_capacity(3));
     config.arg("GET").arg("save");
     let info = |section: &str| cmd("INFO").arg(section).take();
     questions.add_command(info("memory")).add_command(info("persistence")).add_command(config);
-    let Ok(answers) = connection.exec(&questions).await else { return };
-    let [memory, persistence, save] = answers.as_slice() else { return };
+    let Ok(answers) = connection.exec(&questions).await else { return false };
+    let [memory, persistence, save] = answers.as_slice() else { return true };
     if let Some(policy) = evicts(memory) {
         tracing::warn!(
             maxmemory_policy = policy,
             "Redis may evict sessions when it is full; set maxmemory-policy noeviction"
         );
     }
-    if keeps_nothing(persistence, save) {
-        tracing::warn!("Redis keeps nothing on disk: sessions end when it restarts; set appendonly or save");
+    match keeps(persistence, save) {
+        Some(Keeps::Nothing) => {
+            tracing::warn!("Redis keeps nothing on disk: sessions end when it restarts; set appendonly yes");
+        }
+        Some(Keeps::Snapshots) => tracing::warn!(
+            "Redis keeps snapshots alone: after a crash, sessions that were ended since the last one come back; set \
+             appendonly yes"
+        ),
+        None => {}
     }
+    true
+}
+
+/// What a server without a log keeps on disk.
+#[derive(Debug, Eq, PartialEq)]
+enum Keeps {
+    Nothing,
+    Snapshots,
 }
 
 /// Returns the policy by which a server with a limit evicts.
@@ -30,12 +46,16 @@ fn evicts(memory: &Answer) -> Option<&str> {
     field(text, "maxmemory_policy").filter(|&policy| policy != "noeviction")
 }
 
-fn keeps_nothing(persistence: &Answer, save: &Answer) -> bool {
-    let never_saves = match save {
-        Answer::Array(pair) => matches!(pair.get(1), Some(Answer::BulkString(points)) if points.is_empty()),
-        _ => false,
-    };
-    never_saves && text(persistence).and_then(|text| field(text, "aof_enabled")) == Some("0")
+/// Returns what is wrong with what it keeps, if it says.
+fn keeps(persistence: &Answer, save: &Answer) -> Option<Keeps> {
+    text(persistence).and_then(|text| field(text, "aof_enabled")).filter(|&enabled| enabled == "0")?;
+    match save {
+        Answer::Array(pair) => match text(pair.get(1)?)? {
+            "" => Some(Keeps::Nothing),
+            _ => Some(Keeps::Snapshots),
+        },
+        _ => None,
+    }
 }
 
 fn text(answer: &Answer) -> Option<&str> {
@@ -54,7 +74,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 mod tests {
     use redis::Value as Answer;
 
-    use super::{evicts, keeps_nothing};
+    use super::{Keeps, evicts, keeps};
 
     fn bulk(text: &str) -> Answer {
         Answer::BulkString(text.as_bytes().to_vec())
@@ -72,12 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn a_server_keeps_nothing_without_log_and_snapshots() {
+    fn without_a_log_nothing_or_too_little_is_kept() {
         let persistence = |aof: u8| bulk(&format!("# Persistence\r\nloading:0\r\naof_enabled:{aof}\r\n"));
         let save = |points: &str| Answer::Array(vec![bulk("save"), bulk(points)]);
-        assert!(keeps_nothing(&persistence(0), &save("")));
-        assert!(!keeps_nothing(&persistence(1), &save("")));
-        assert!(!keeps_nothing(&persistence(0), &save("3600 1")));
-        assert!(!keeps_nothing(&persistence(0), &Answer::Nil), "a server that does not say is left alone");
+        assert_eq!(keeps(&persistence(0), &save("")), Some(Keeps::Nothing));
+        assert_eq!(keeps(&persistence(0), &save("3600 1")), Some(Keeps::Snapshots));
+        assert_eq!(keeps(&persistence(1), &save("")), None);
+        assert_eq!(keeps(&persistence(1), &save("3600 1")), None);
+        assert_eq!(keeps(&persistence(0), &Answer::Nil), None, "a server that does not say is left alone");
     }
 }

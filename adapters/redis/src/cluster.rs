@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) struct Cluster {
     env: Arc<Env>,
-    seeds: Vec<Server>,
+    seeds: Vec<Arc<Node>>,
     map: Mutex<Map>,
     /// Whether something showed that the map is out of date.
     is_stale: AtomicBool,
@@ -58,6 +58,7 @@ struct Node {
 
 impl Cluster {
     pub(crate) fn new(env: Arc<Env>, seeds: Vec<Server>) -> Self {
+        let seeds = seeds.into_iter().map(|seed| Arc::new(Node::new(&env, seed))).collect();
         Self {
             env,
             seeds,
@@ -122,12 +123,15 @@ impl Cluster {
         Err(Failure::unsent(Fault::Unavailable, "the nodes of the cluster send each other on"))
     }
 
-    /// Takes the map for out of date unless there are answers; also when nobody waits for them any more.
+    /// Takes the map for out of date when there are no answers; also when nobody waits for them any more, after a while.
     async fn watched<T>(&self, exec: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let doubt = Doubt(Some(&self.is_stale));
-        let answers = exec.await?;
-        doubt.dispel();
-        Ok(answers)
+        let mut doubt = Doubt { cluster: self, since: Some(self.env.runtime.now()) };
+        let answers = exec.await;
+        doubt.since = None;
+        if answers.is_err() {
+            self.is_stale.store(true, Ordering::Relaxed);
+        }
+        answers
     }
 
     /// Returns who has the slot, and looks before where the map may be out of date.
@@ -155,9 +159,9 @@ impl Cluster {
         *looked = Some(now);
         let slots = question(cmd("CLUSTER").arg("SLOTS").take());
         let known = self.map().nodes.clone();
-        let seeds = self.seeds.iter().filter(|seed| !known.iter().any(|node| node.server.endpoint == seed.endpoint));
-        let seeds = seeds.map(|seed| Arc::new(Node::new(&self.env, seed.clone())));
-        let mut asked: Vec<_> = known.iter().cloned().chain(seeds).collect();
+        let is_known = |seed: &Arc<Node>| known.iter().any(|node| node.server.endpoint == seed.server.endpoint);
+        let seeds = self.seeds.iter().filter(|seed| !is_known(seed));
+        let mut asked: Vec<_> = known.iter().chain(seeds).cloned().collect();
         // Others each time, where there are many.
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % asked.len().max(1);
         asked.rotate_left(first);
@@ -167,7 +171,7 @@ impl Cluster {
             chart(&node.server, answers.first())
         });
         let ranges = agree::most(&*self.env.runtime, self.env.settings.deadline / 4, questions).await?;
-        let map = self.draw(ranges, known.iter().chain(&asked))?;
+        let map = self.draw(ranges, known.iter().chain(&self.seeds))?;
         *self.map() = map;
         self.is_stale.store(false, Ordering::Relaxed);
         Ok(())
@@ -178,7 +182,7 @@ impl Cluster {
         let mut map = Map { nodes: Vec::new(), slots: vec![None; usize::from(slot::SLOTS)] };
         for Range { first, last, host, port } in ranges {
             let seed = self.seeds.first().ok_or_else(strange)?;
-            let server = seed.moved(&host, port).ok_or_else(strange)?;
+            let server = seed.server.moved(&host, port).ok_or_else(strange)?;
             let place = map.place(&server).unwrap_or_else(|| {
                 let node = known.clone().find(|node| node.server.endpoint == server.endpoint).cloned();
                 map.nodes.push(node.unwrap_or_else(|| Arc::new(Node::new(&self.env, server))));
@@ -255,19 +259,19 @@ fn redirect_of(answer: &Answer) -> Option<Redirect> {
     Some(Redirect { host: host.to_owned(), is_ask, port: port.parse().ok()? })
 }
 
-/// Whether a map is right is in doubt until this is dispelled.
-struct Doubt<'a>(Option<&'a AtomicBool>);
-
-impl Doubt<'_> {
-    fn dispel(mut self) {
-        self.0 = None;
-    }
+/// A request without an answer, since some time. Given up after a while, it puts the map in doubt.
+struct Doubt<'a> {
+    cluster: &'a Cluster,
+    since: Option<SystemTime>,
 }
 
 impl Drop for Doubt<'_> {
     fn drop(&mut self) {
-        if let Some(is_stale) = self.0 {
-            is_stale.store(true, Ordering::Relaxed);
+        let Some(since) = self.since else { return };
+        let env = &self.cluster.env;
+        // A clock that was set back tells nothing; a look more costs little.
+        if env.runtime.now().duration_since(since).map_or(true, |waited| waited >= env.settings.deadline / 2) {
+            self.cluster.is_stale.store(true, Ordering::Relaxed);
         }
     }
 }

@@ -1,17 +1,18 @@
 //! Where the servers are, and the settings.
 
-use std::{error::Error, fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{error::Error, fmt, num::NonZeroU8, sync::Arc, time::Duration};
 
 use cloakroom_runtime::Runtime;
 use cloakroom_store::StoreError;
 use futures_rustls::rustls::ClientConfig;
+use redis::aio::ConnectionLike;
 
 use crate::{
     cluster::Cluster,
     dial::{Dial, Sentinels},
     env::{Env, Settings},
     pool::Pool,
-    route::Route,
+    route::{Route, Users},
     server::Server,
     store::RedisStore,
     url,
@@ -25,7 +26,7 @@ use crate::{
 /// use cloakroom_redis::RedisConfig;
 ///
 /// let store = RedisConfig::new("rediss://app:secret@sessions.example:6380/1")?
-///     .key_prefix("shop:")
+///     .key_prefix("shop:")?
 ///     .connect(Tokio)
 ///     .await?;
 /// # Ok(()) }
@@ -38,16 +39,30 @@ pub struct RedisConfig {
 }
 
 /// Where the servers are.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Servers {
     Cluster(Vec<Server>),
     Sentinel(Sentinels),
     Single(Server),
+    Users(Arc<dyn Users>),
+}
+
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster(nodes) => f.debug_tuple("Cluster").field(nodes).finish(),
+            Self::Sentinel(sentinels) => f.debug_tuple("Sentinel").field(sentinels).finish(),
+            Self::Single(server) => f.debug_tuple("Single").field(server).finish(),
+            Self::Users(_) => f.write_str("Users"),
+        }
+    }
 }
 
 impl RedisConfig {
     /// The default deadline of one operation.
     pub const DEADLINE: Duration = Duration::from_secs(2);
+    /// The shortest deadline: a connection must be made in half of it.
+    pub const MIN_DEADLINE: Duration = Duration::from_millis(20);
     /// The most bytes of a key prefix.
     pub const MAX_KEY_PREFIX: usize = 128;
 
@@ -95,19 +110,29 @@ impl RedisConfig {
         Ok(Self::of(Servers::Cluster(url::nodes(url::all(nodes)?)?)))
     }
 
-    fn of(servers: Servers) -> Self {
-        Self { servers, settings: Self::settings() }
+    /// Uses a connection that the application has: a `MultiplexedConnection`, a `ConnectionManager`, a
+    /// `ClusterConnection` of the [`redis`] crate, or whatever else can be shared by cloning. The runtime must be the one
+    /// that it was made on.
+    ///
+    /// It is that connection's business to come back when it is lost: a `ConnectionManager` does, a `MultiplexedConnection`
+    /// does not. It must read from masters alone and without a cache
+    /// of its own: what it brings that is out of date, an ended session for one, is served. Its errors leave writes in
+    /// doubt, because it may have tried them before. The settings for logging in, TLS and connections have no effect, nor
+    /// has the look at the server's settings.
+    pub fn client(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
+        Self::of(Servers::Users(Arc::new(connection))).check_server(false)
     }
 
-    pub(crate) fn settings() -> Settings {
-        Settings {
+    fn of(servers: Servers) -> Self {
+        let settings = Settings {
             check_server: true,
             connections: 1,
             deadline: Self::DEADLINE,
             key_prefix: String::new(),
             replicas: 0,
             tls: None,
-        }
+        };
+        Self { servers, settings }
     }
 
     /// Sets the user, the password and the database of the servers that hold sessions, in place of what a URL says. A
@@ -118,6 +143,7 @@ impl RedisConfig {
             Servers::Cluster(nodes) => nodes.iter_mut().for_each(|node| node.login = login.clone()),
             Servers::Sentinel(sentinels) => sentinels.template.login = login,
             Servers::Single(server) => server.login = login,
+            Servers::Users(_) => {}
         }
         self
     }
@@ -139,24 +165,25 @@ impl RedisConfig {
 
     /// Sets how many connections there are to each server; by default one, which many requests share. More help where
     /// values are large, or where [`replicas`](Self::replicas) are waited for.
-    pub fn connections(mut self, connections: NonZeroUsize) -> Self {
-        self.settings.connections = connections.get();
+    pub fn connections(mut self, connections: NonZeroU8) -> Self {
+        self.settings.connections = usize::from(connections.get());
         self
     }
 
-    /// Sets how long one operation may take, all round trips of it and connecting included; by default 2 s. What
-    /// [`Sessions`](cloakroom_store::Sessions) has for a deadline counts beside it.
+    /// Sets how long one operation may take, all round trips of it and connecting included; by default 2 s, and no less than
+    /// [`RedisConfig::MIN_DEADLINE`]. What [`Sessions`](cloakroom_store::Sessions) has for a deadline counts beside it.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.settings.deadline = deadline;
+        self.settings.deadline = deadline.max(Self::MIN_DEADLINE);
         self
     }
 
     /// Acknowledges what is written, and believes what is read, only when so many replicas have it (`WAIT`); by default
-    /// none. It is what makes logout final across a failover.
+    /// none. It is what makes logout final across a failover. A load is a write to the server then (`PEXPIRE` to what it
+    /// is), which newer servers wait for alone.
     ///
     /// With as many as there are replicas, no failover loses what was acknowledged, as long as one of them is promoted; with fewer, it depends on which one is. It
     /// costs no round trip but the replicas' delay, and requests that share a connection wait for each other; more
-    /// [`connections`](Self::connections) help. While too few replicas answer, operations fail after an eighth of the deadline.
+    /// [`connections`](Self::connections) help. While too few replicas answer, operations fail after a quarter of the deadline.
     pub fn replicas(mut self, replicas: u32) -> Self {
         self.settings.replicas = replicas;
         self
@@ -194,6 +221,7 @@ impl RedisConfig {
             Servers::Cluster(seeds) => Route::Cluster(Cluster::new(env.clone(), seeds)),
             Servers::Sentinel(sentinels) => Route::Single(Pool::new(&env, Dial::Master(sentinels))),
             Servers::Single(server) => Route::Single(Pool::new(&env, Dial::Fixed(server))),
+            Servers::Users(connection) => Route::Users(connection),
         };
         RedisStore::new(env, route)
     }

@@ -33,14 +33,20 @@ impl Failure {
         Self { is_sent: true, ..Self::unsent(fault, words) }
     }
 
-    /// The server answered with an error: it did nothing.
+    /// The server answered with an error. What Redis itself says then, proves that it did nothing; other words may be those
+    /// of a proxy that lost the server while it was at it.
     pub(crate) fn refusal(error: &ServerError) -> Self {
         let (code, details) = (code_of(error), error.details().unwrap_or_default());
-        let fault = match details.starts_with("max number of clients") {
-            true => Fault::Unavailable,
-            false => fault_of(code),
+        let (fault, is_sent) = match fault_of(code) {
+            Some(fault) => (fault, false),
+            None if details.starts_with("max number of clients") => (Fault::Unavailable, false),
+            None => match REFUSALS.iter().any(|words| details.starts_with(words)) {
+                true => (Fault::Refused, false),
+                false => (Fault::Unavailable, true),
+            },
         };
-        Self { is_unknown_script: code == "NOSCRIPT", ..Self::unsent(fault, &words_of(error.code(), details)) }
+        let is_unknown_script = code == "NOSCRIPT";
+        Self { is_sent, is_unknown_script, ..Self::unsent(fault, &words_of(error.code(), details)) }
     }
 
     /// The connection could not be made ready.
@@ -58,6 +64,11 @@ impl Failure {
             Some([(_, error), ..]) => Self::refusal(error),
             _ => Self { is_broken: true, ..Self::sent(Fault::Unavailable, &io_words(error)) },
         }
+    }
+
+    /// Takes nothing for proof: whoever answered may have tried before.
+    pub(crate) fn in_doubt(self) -> Self {
+        Self { is_sent: self.is_sent || !self.is_unknown_script, ..self }
     }
 
     /// Takes it for why the request that was to follow was not sent.
@@ -98,17 +109,30 @@ pub(crate) fn code_of(error: &ServerError) -> &str {
     wrapped.into_iter().find(is_there).unwrap_or(code)
 }
 
-/// Sorts the codes of error replies.
-fn fault_of(code: &str) -> Fault {
-    match code {
+/// What Redis says, without a code of its own, of commands that it does not do.
+const REFUSALS: [&str; 7] = [
+    "This instance has cluster support disabled",
+    "The user executing the script",
+    "invalid expire",
+    "syntax error",
+    "unknown command",
+    "unknown subcommand",
+    "wrong number of arguments",
+];
+
+/// Sorts the codes of error replies that are Redis' own.
+fn fault_of(code: &str) -> Option<Fault> {
+    Some(match code {
         "OOM" => Fault::Full,
         // It will do again: it starts, hands over to another, or is asked for too much.
-        "BUSY" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "NOREPLICAS" | "READONLY" | "TRYAGAIN" | "UNBLOCKED" => {
-            Fault::Unavailable
+        "ASK" | "BUSY" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "MOVED" | "NOREPLICAS" | "READONLY"
+        | "TRYAGAIN" => Fault::Unavailable,
+        // It waits for somebody to change something.
+        "CROSSSLOT" | "DENIED" | "MISCONF" | "NOAUTH" | "NOPERM" | "NOSCRIPT" | "WRONGPASS" | "WRONGTYPE" => {
+            Fault::Refused
         }
-        // It waits for somebody to change something: WRONGTYPE, NOAUTH, WRONGPASS, NOPERM, MISCONF, ERR..
-        _ => Fault::Refused,
-    }
+        _ => return None,
+    })
 }
 
 /// Keeps of an error reply what the server itself says. Some quote the arguments of the command, that is keys and values.

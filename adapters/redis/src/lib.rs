@@ -44,7 +44,7 @@
 //! | Sentinel or Cluster without | until a failover, which loses what was not replicated, ends too |
 //!
 //! A master that is cut off from its replicas goes on answering reads for up to `repl-ping-replica-period` (10 s), whatever is
-//! waited for. The store warns, once, of a server that evicts or keeps nothing on disk.
+//! waited for. The store warns, once, of a server that evicts, or keeps no log on disk.
 //!
 //! On a server that is full (`maxmemory`), new sessions are refused, reads go on, and ends too: a value that is no longer than
 //! the one before it always fits.
@@ -54,7 +54,7 @@
 //! Every operation has a deadline, connecting included. A connection that is lost, or silent for half the deadline although
 //! it was asked, is closed, and the next operation makes another; after an attempt that failed, operations fail at once for
 //! 50 ms, then for longer, up to half a second. A request that was cancelled never shifts the answers to others. Errors
-//! are [`failed`](cloakroom_store::StoreError::failed) where the server refused or was never asked, else
+//! are [`failed`](cloakroom_store::StoreError::failed) where the server was never asked or refused in words of Redis' own, else
 //! [`unknown`](cloakroom_store::StoreError::unknown); they carry the server's words, without what those quote of keys and values.
 //! An idle connection that died without a word costs the next request its deadline; `tcp-keepalive` on the server is
 //! against that.
@@ -90,6 +90,7 @@ mod url;
 mod wire;
 
 pub use futures_rustls::rustls;
+pub use redis;
 
 pub use self::{
     config::{ConnectError, RedisConfig, RedisConfigError},

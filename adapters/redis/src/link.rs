@@ -33,6 +33,7 @@ pub(crate) struct Link {
     env: Arc<Env>,
     target: Arc<Target>,
     state: Mutex<State>,
+    attempts: AtomicU64,
 }
 
 /// What the links of a pool lead to.
@@ -70,8 +71,8 @@ impl Target {
 }
 
 enum State {
-    /// An attempt that all share who need it.
-    Connecting(Attempt),
+    /// An attempt that all share who need it; its number, and when it began.
+    Connecting(Attempt, u64, SystemTime),
     Closed,
     /// Attempts failed; until the time is there, asking again would help nobody.
     Failing {
@@ -85,7 +86,7 @@ enum State {
 
 impl Link {
     pub(crate) fn new(env: Arc<Env>, target: Arc<Target>) -> Arc<Self> {
-        Arc::new(Self { env, target, state: Mutex::new(State::Closed) })
+        Arc::new(Self { env, target, state: Mutex::new(State::Closed), attempts: AtomicU64::new(0) })
     }
 
     /// Returns the connection, or makes it.
@@ -93,16 +94,17 @@ impl Link {
         let attempt = {
             let mut state = self.state();
             match &*state {
-                State::Connecting(attempt) => attempt.clone(),
+                State::Connecting(attempt, _, since) if !self.is_overdue(*since) => attempt.clone(),
                 State::Open(connection, moves) if !connection.is_closed() && *moves == self.target.moves() => {
                     return Ok(connection.clone());
                 }
                 State::Failing { pause, until, last } if is_within(*pause, *until, self.env.runtime.now()) => {
                     return Err(last.clone());
                 }
-                State::Closed | State::Failing { .. } | State::Open(..) => {
-                    let attempt = self.attempt(&mut state);
-                    *state = State::Connecting(attempt.clone());
+                State::Closed | State::Connecting(..) | State::Failing { .. } | State::Open(..) => {
+                    let number = self.attempts.fetch_add(1, Ordering::Relaxed);
+                    let attempt = self.attempt(&mut state, number);
+                    *state = State::Connecting(attempt.clone(), number, self.env.runtime.now());
                     attempt
                 }
             }
@@ -111,7 +113,7 @@ impl Link {
     }
 
     /// Starts an attempt of its own, which goes on when nobody waits any more.
-    fn attempt(self: &Arc<Self>, state: &mut State) -> Attempt {
+    fn attempt(self: &Arc<Self>, state: &mut State, number: u64) -> Attempt {
         let pause = match mem::replace(state, State::Closed) {
             State::Failing { pause, .. } => (pause * 2).min(LAST_PAUSE),
             _ => FIRST_PAUSE,
@@ -119,12 +121,12 @@ impl Link {
         let link = self.clone();
         let made = run(&*self.env.runtime, async move {
             let made = link.open_in_time().await;
-            link.settle(made, pause)
+            link.settle(made, pause, number)
         });
         let link = self.clone();
         async move {
             made.await.unwrap_or_else(|interrupted| {
-                link.settle(Err(Failure::unsent(Fault::Internal, &interrupted.to_string())), pause)
+                link.settle(Err(Failure::unsent(Fault::Internal, &interrupted.to_string())), pause, number)
             })
         }
         .boxed()
@@ -146,6 +148,7 @@ impl Link {
         &self,
         made: Result<(Arc<Connection>, u64), Failure>,
         pause: Duration,
+        number: u64,
     ) -> Result<Arc<Connection>, Failure> {
         let (state, made) = match made {
             Ok((connection, moves)) => {
@@ -157,16 +160,31 @@ impl Link {
                 (State::Failing { pause, until, last: last.clone() }, Err(last))
             }
         };
-        *self.state() = state;
+        let mut current = self.state();
+        if matches!(*current, State::Connecting(_, current, _) if current == number) {
+            *current = state;
+        }
         made
     }
 
     /// Looks at the server's settings, the first time that one is there.
     fn check_once(&self, connection: &Arc<Connection>) {
-        if !self.env.is_checked.swap(true, Ordering::Relaxed) {
-            let connection = connection.clone();
-            drop(self.env.runtime.spawn(Box::pin(async move { check::warn(&connection).await })));
+        if self.env.is_checked.swap(true, Ordering::Relaxed) {
+            return;
         }
+        let (connection, env) = (connection.clone(), self.env.clone());
+        drop(self.env.runtime.spawn(Box::pin(async move {
+            let look = pin!(check::warn(&connection));
+            if !matches!(select(look, env.runtime.sleep(env.settings.deadline)).await, Either::Left((true, _))) {
+                // The next connection looks again.
+                env.is_checked.store(false, Ordering::Relaxed);
+            }
+        })));
+    }
+
+    /// Tells of an attempt that should have ended: whoever runs the runtime on which it began has stopped to do so.
+    fn is_overdue(&self, since: SystemTime) -> bool {
+        self.env.runtime.now().duration_since(since).is_ok_and(|lasted| lasted > 2 * ATTEMPT)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

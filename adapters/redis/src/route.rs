@@ -30,6 +30,11 @@ impl Route {
         }
     }
 
+    /// Tells whether a request may be tried more than once without a word.
+    pub(crate) fn tries_again(&self) -> bool {
+        matches!(self, Self::Users(_))
+    }
+
     /// Sends a request where the key is; returns the answers, errors of the server among them.
     pub(crate) async fn exec(
         &self,
@@ -42,7 +47,8 @@ impl Route {
             Self::Single(pool) => pool.exec(&request.pipeline(), progress).await,
             Self::Users(connection) => {
                 progress.sent();
-                connection.exec(&request.pipeline()).await.map_err(|error| Failure::of(&error))
+                // It tells of the last time that it tried.
+                connection.exec(&request.pipeline()).await.map_err(|error| Failure::of(&error).in_doubt())
             }
         }
     }

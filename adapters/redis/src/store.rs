@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     pool::Progress,
     route::Route,
-    wire::{self, Arguments, Conditional, REMOVE, REPLACE, Request, TOUCH},
+    wire::{self, Arguments, LOAD, REMOVE, REPLACE, Request, Step, TOUCH},
 };
 
 /// Sessions in Redis. Cheap to clone; clones share the connections.
@@ -73,13 +73,10 @@ impl RedisStore {
         Ok(RedisConfig::new(url)?.lazy(runtime))
     }
 
-    /// Uses a connection that the application has: a `MultiplexedConnection`, a `ConnectionManager`, a
-    /// `ClusterConnection` of the `redis` crate, or whatever else can be shared by cloning.
-    ///
-    /// It is that connection's business to come back when it is lost, and its `runtime` must be the one it was made on.
-    /// The settings are the defaults of [`RedisConfig`].
+    /// Uses a connection that the application has, with the defaults of every setting; see [`RedisConfig::client`] for what
+    /// it must be and for the settings.
     pub fn from_client(connection: impl ConnectionLike + Clone + Send + Sync + 'static, runtime: impl Runtime) -> Self {
-        Self::new(Env::new(Arc::new(runtime), RedisConfig::settings()), Route::Users(Arc::new(connection)))
+        RedisConfig::client(connection).lazy(runtime)
     }
 
     pub(crate) fn new(env: Arc<Env>, route: Route) -> Self {
@@ -94,19 +91,36 @@ impl RedisStore {
         [self.0.env.settings.key_prefix.as_bytes(), key.as_bytes()].concat()
     }
 
-    /// Does a step that the server does only if the value is the expected one.
-    async fn conditional(&self, step: &Conditional, arguments: Arguments<'_>) -> Result<Vec<Answer>, Failure> {
-        let progress = Progress::default();
-        let steps = async {
-            match self.exec(arguments.key, step.by_hash(&arguments), &progress).await {
-                // The server was started again, or told to forget.
-                Err(failure) if failure.is_unknown_script => {
-                    self.exec(arguments.key, step.by_source(&arguments), &progress).await
-                }
-                other => other,
+    /// Has a script do a step on the server.
+    async fn step(&self, step: &Step, arguments: Arguments<'_>, progress: &Progress) -> Result<Vec<Answer>, Failure> {
+        match self.exec(arguments.key, step.by_hash(&arguments), progress).await {
+            // The server was started again, or told to forget.
+            Err(failure) if failure.is_unknown_script => {
+                self.exec(arguments.key, step.by_source(&arguments), progress).await
             }
-        };
-        self.in_time(steps, &progress).await
+            other => other,
+        }
+    }
+
+    async fn write(&self, step: &Step, arguments: Arguments<'_>) -> Result<Vec<Answer>, Failure> {
+        let progress = Progress::default();
+        self.in_time(self.step(step, arguments, &progress), &progress).await
+    }
+
+    async fn read(&self, key: &[u8], progress: &Progress) -> Result<Option<Stored>, Failure> {
+        match self.waits() {
+            false => self.exec(key, Request::load(key), progress).await.and_then(wire::loaded),
+            true => self.step(&LOAD, self.about(key), progress).await.and_then(wire::seen),
+        }
+    }
+
+    /// Starts to say what a step is about.
+    fn about<'a>(&self, key: &'a [u8]) -> Arguments<'a> {
+        Arguments { key, waits: self.waits(), expected: None, value: None, ttl: None }
+    }
+
+    fn waits(&self) -> bool {
+        self.0.env.settings.replicas > 0
     }
 
     /// Sends a request; an error of the server is one.
@@ -115,7 +129,7 @@ impl RedisStore {
         let request = match settings.replicas {
             0 => request,
             // Others may wait behind it.
-            replicas => request.and_replicas(replicas, settings.deadline / 8),
+            replicas => request.and_replicas(replicas, settings.deadline / 4),
         };
         let mut answers = self.0.route.exec(key, &request, progress).await?;
         let replicas = if settings.replicas == 0 { None } else { answers.pop() };
@@ -123,8 +137,14 @@ impl RedisStore {
             Answer::ServerError(error) => Some(error),
             _ => None,
         }) {
-            progress.refused();
-            return Err(Failure::refusal(error));
+            let refusal = match self.0.route.tries_again() {
+                false => Failure::refusal(error),
+                true => Failure::refusal(error).in_doubt(),
+            };
+            if !refusal.is_sent {
+                progress.refused();
+            }
+            return Err(refusal);
         }
         match replicas {
             Some(Answer::Int(count)) if count < i64::from(settings.replicas) => {
@@ -155,14 +175,13 @@ impl Store for RedisStore {
         let full = self.key(key);
         let progress = Progress::default();
         let steps = async {
-            match self.exec(&full, Request::load(&full), &progress).await {
+            match self.read(&full, &progress).await {
                 // A connection that just broke says nothing of the next.
-                Err(failure) if failure.is_broken => self.exec(&full, Request::load(&full), &progress).await,
+                Err(failure) if failure.is_broken => self.read(&full, &progress).await,
                 other => other,
             }
         };
-        let answers = self.in_time(steps, &progress).await;
-        answers.and_then(wire::loaded).map_err(|failure| failure.into_error(false, Some(key)))
+        self.in_time(steps, &progress).await.map_err(|failure| failure.into_error(false, Some(key)))
     }
 
     async fn create(&self, key: &StoreKey, value: &Value, ttl: Duration) -> Result<Created, StoreError> {
@@ -181,8 +200,9 @@ impl Store for RedisStore {
         ttl: Duration,
     ) -> Result<Written, StoreError> {
         let Some(expected) = version.as_bytes() else { return self.foreign(key).await };
-        let arguments = Arguments { key: &self.key(key), expected, value: Some(value), ttl: Some(ttl) };
-        let answers = self.conditional(&REPLACE, arguments).await;
+        let full = self.key(key);
+        let arguments = Arguments { expected: Some(expected), value: Some(value), ttl: Some(ttl), ..self.about(&full) };
+        let answers = self.write(&REPLACE, arguments).await;
         let written = answers.and_then(|answers| wire::written(answers, Version::from_bytes(value.clone())));
         written.map_err(|failure| failure.into_error(true, Some(key)))
     }
@@ -195,8 +215,9 @@ impl Store for RedisStore {
         ttl: Duration,
     ) -> Result<Written, StoreError> {
         let Some(expected) = version.as_bytes() else { return self.foreign(key).await };
-        let arguments = Arguments { key: &self.key(key), expected, value: None, ttl: Some(ttl) };
-        let answers = self.conditional(&TOUCH, arguments).await;
+        let full = self.key(key);
+        let arguments = Arguments { expected: Some(expected), ttl: Some(ttl), ..self.about(&full) };
+        let answers = self.write(&TOUCH, arguments).await;
         let written = answers.and_then(|answers| wire::written(answers, version.clone()));
         written.map_err(|failure| failure.into_error(true, Some(key)))
     }
@@ -208,8 +229,8 @@ impl Store for RedisStore {
                 Written::Absent | Written::Done(_) => Removed::Absent,
             });
         };
-        let arguments = Arguments { key: &self.key(key), expected, value: None, ttl: None };
-        let answers = self.conditional(&REMOVE, arguments).await;
+        let full = self.key(key);
+        let answers = self.write(&REMOVE, Arguments { expected: Some(expected), ..self.about(&full) }).await;
         answers.and_then(wire::removed).map_err(|failure| failure.into_error(true, Some(key)))
     }
 }

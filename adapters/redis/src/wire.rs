@@ -65,24 +65,26 @@ impl Request {
     }
 }
 
-/// A step that the server does only if the value is the expected one.
-pub(crate) struct Conditional {
+/// A step that a script does on the server.
+pub(crate) struct Step {
     source: &'static str,
     script: LazyLock<Script>,
 }
 
-macro_rules! conditional {
-    ($name:literal) => {{
-        const SOURCE: &str = concat!(include_str!("scripts/unchanged.lua"), include_str!($name));
-        Conditional { source: SOURCE, script: LazyLock::new(|| Script::new(SOURCE)) }
+macro_rules! step {
+    ($($part:literal),+) => {{
+        const SOURCE: &str = concat!(include_str!("scripts/look.lua"), $(include_str!($part)),+);
+        Step { source: SOURCE, script: LazyLock::new(|| Script::new(SOURCE)) }
     }};
 }
 
-pub(crate) static REMOVE: Conditional = conditional!("scripts/remove.lua");
-pub(crate) static REPLACE: Conditional = conditional!("scripts/replace.lua");
-pub(crate) static TOUCH: Conditional = conditional!("scripts/touch.lua");
+/// A load that is a write to the server: see [`Arguments::waits`].
+pub(crate) static LOAD: Step = step!("scripts/load.lua");
+pub(crate) static REMOVE: Step = step!("scripts/unchanged.lua", "scripts/remove.lua");
+pub(crate) static REPLACE: Step = step!("scripts/unchanged.lua", "scripts/replace.lua");
+pub(crate) static TOUCH: Step = step!("scripts/unchanged.lua", "scripts/touch.lua");
 
-impl Conditional {
+impl Step {
     /// Calls the script by its hash, which the server may not know.
     pub(crate) fn by_hash(&self, arguments: &Arguments<'_>) -> Request {
         self.request("EVALSHA", self.script.get_hash(), arguments)
@@ -95,17 +97,19 @@ impl Conditional {
 
     fn request(&self, command: &str, script: &str, arguments: &Arguments<'_>) -> Request {
         let mut eval = cmd(command);
-        eval.arg(script).arg(1).arg(arguments.key).arg(arguments.expected);
+        eval.arg(script).arg(1).arg(arguments.key).arg(u8::from(arguments.waits)).arg(arguments.expected);
         eval.arg(arguments.value.map(Value::as_bytes)).arg(arguments.ttl.map(millis));
         Request::of(eval)
     }
 }
 
-/// What a conditional step is about.
+/// What a step is about.
 #[derive(Clone, Copy)]
 pub(crate) struct Arguments<'a> {
     pub(crate) key: &'a [u8],
-    pub(crate) expected: &'a [u8],
+    /// Whether replicas are waited for, also with what is only read.
+    pub(crate) waits: bool,
+    pub(crate) expected: Option<&'a [u8]>,
     pub(crate) value: Option<&'a Value>,
     pub(crate) ttl: Option<Duration>,
 }
@@ -117,6 +121,15 @@ pub(crate) fn loaded(answers: Vec<Answer>) -> Result<Option<Stored>, Failure> {
         // It may have been stored between the two.
         (Some(Answer::Nil), Some(Answer::Int(_))) => Ok(None),
         _ => Err(unexpected()),
+    }
+}
+
+/// Reads what [`LOAD`] brings.
+pub(crate) fn seen(answers: Vec<Answer>) -> Result<Option<Stored>, Failure> {
+    match verdict(answers)? {
+        Verdict::Absent => Ok(None),
+        Verdict::Conflict(found) => Ok(found),
+        Verdict::Done => Err(unexpected()),
     }
 }
 

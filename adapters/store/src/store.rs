@@ -16,6 +16,10 @@ use crate::error::StoreError;
 ///
 /// An error says whether the operation may have happened: [`StoreError::failed`] or [`StoreError::unknown`]. A store
 /// that is down is an error, never an absent session.
+///
+/// What else to mind: a `ttl` may be next to nothing or [`Duration::MAX`]; an empty value is a value; a version that
+/// another store made is a conflict; an operation whose future is dropped happens wholly or not at all, and disturbs no
+/// other; and `Debug` prints no key and no value. The conformance suite, `cloakroom_tests::conformance`, checks all of it.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Looks what is under the key, with its version and how long it has left to live.
     fn load(&self, key: &StoreKey) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send;

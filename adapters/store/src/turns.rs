@@ -1,40 +1,59 @@
 //! Turns for commits of one process that want the same session.
 
 use std::{
-    fmt,
-    hash::{BuildHasher, RandomState},
+    collections::HashMap,
+    fmt, mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use async_lock::{Mutex, MutexGuard};
+use async_lock::MutexGuardArc;
 use cloakroom_core::StoreKey;
 
-const PLACES: usize = 64;
-
-/// Places to queue at, by key. Keys may share one: that costs time, nothing else.
+/// A queue for each key that somebody queues for.
 ///
 /// Whoever lost against another writer queues here for the rest of its commit. Without that, losers would go on making each
 /// other lose: on a store that takes time, most of a crowd would give up.
-pub(crate) struct Turns {
-    places: [Mutex<()>; PLACES],
-    hasher: RandomState,
-}
+#[derive(Default)]
+pub(crate) struct Turns(Mutex<HashMap<StoreKey, Queue>>);
+
+type Queue = Arc<async_lock::Mutex<()>>;
 
 impl Turns {
     /// Waits for a turn, which lasts until it is dropped.
-    pub(crate) async fn take(&self, key: &StoreKey) -> MutexGuard<'_, ()> {
-        // The remainder is less than the number of places.
-        self.places[(self.hasher.hash_one(key.as_bytes()) % PLACES as u64) as usize].lock().await
+    pub(crate) async fn take(&self, key: &StoreKey) -> Turn<'_> {
+        let queue = self.queues().entry(key.clone()).or_default().clone();
+        // From here on, whoever stops to wait leaves the queue.
+        let mut turn = Turn { turns: self, key: key.clone(), queue, held: None };
+        turn.held = Some(turn.queue.lock_arc().await);
+        turn
     }
-}
 
-impl Default for Turns {
-    fn default() -> Self {
-        Self { places: [const { Mutex::new(()) }; PLACES], hasher: RandomState::new() }
+    fn queues(&self) -> MutexGuard<'_, HashMap<StoreKey, Queue>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Turns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turns").finish_non_exhaustive()
+        f.debug_struct("Turns").field("keys", &self.queues().len()).finish()
+    }
+}
+
+/// A place in a queue, and in time the turn.
+pub(crate) struct Turn<'a> {
+    turns: &'a Turns,
+    key: StoreKey,
+    queue: Queue,
+    held: Option<MutexGuardArc<()>>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut queues = self.turns.queues();
+        self.held = None;
+        // Nobody joins meanwhile; all others who queue hold it as well.
+        if Arc::strong_count(&mem::take(&mut self.queue)) == 2 {
+            queues.remove(&self.key);
+        }
     }
 }

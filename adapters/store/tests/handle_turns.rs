@@ -87,6 +87,7 @@ async fn of_a_crowd_nobody_gives_up_and_few_lose_often() {
         assert!(replaces <= 4, "{replaces} tries");
     }
     assert_eq!(open(&ticket).get::<usize>("n").await.unwrap(), Some(CROWD));
+    assert!(format!("{sessions:?}").contains("Turns { keys: 0 }"), "nothing is left behind");
 }
 
 #[tokio::test(start_paused = true)]

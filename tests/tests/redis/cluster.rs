@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpListener,
-    num::NonZeroUsize,
+    num::NonZeroU8,
     time::{Duration, Instant},
 };
 
@@ -178,7 +178,7 @@ fn a_stopped_node_that_comes_back_loses_nothing() {
     let mut cluster = Cluster::start(options);
     on_tokio(async {
         // All sessions on one node.
-        let config = config(&cluster.url()).key_prefix("{all}").unwrap().connections(NonZeroUsize::new(2).unwrap());
+        let config = config(&cluster.url()).key_prefix("{all}").unwrap().connections(NonZeroU8::new(2).unwrap());
         let site = Site::new(config.replicas(1).deadline(Duration::from_millis(800)).lazy(Tokio), Tokio);
         let witness = Witness::begin(&site, 4).await;
         let added = witness.added();

@@ -1,7 +1,7 @@
 //! A master that sentinels watch over, and its successor.
 
 use std::{
-    num::NonZeroUsize,
+    num::NonZeroU8,
     time::{Duration, Instant},
 };
 
@@ -63,7 +63,7 @@ fn a_killed_master_loses_nothing_that_replicas_had() {
 fn a_stopped_master_that_comes_back_loses_nothing() {
     let mut all = start();
     on_tokio(async {
-        let config = config(&all.url()).connections(NonZeroUsize::new(3).unwrap());
+        let config = config(&all.url()).connections(NonZeroU8::new(3).unwrap());
         let store = config.replicas(1).deadline(Duration::from_millis(800)).lazy(Tokio);
         let site = Site::new(store, Tokio);
         let witness = Witness::begin(&site, 4).await;
@@ -86,7 +86,7 @@ fn a_stopped_master_that_comes_back_loses_nothing() {
 fn a_master_that_was_replaced_unawares_acknowledges_nothing() {
     let mut all = start();
     on_tokio(async {
-        let config = config(&all.url()).connections(NonZeroUsize::new(3).unwrap());
+        let config = config(&all.url()).connections(NonZeroU8::new(3).unwrap());
         let site = Site::new(config.replicas(1).deadline(Duration::from_millis(800)).lazy(Tokio), Tokio);
         let witness = Witness::begin(&site, 4).await;
         let added = witness.added();
@@ -127,7 +127,7 @@ fn asked(node: &Redis) -> u64 {
 }
 
 fn three(all: &Sentinel, deadline: u64) -> RedisStore {
-    let config = config(&all.url()).connections(NonZeroUsize::new(3).unwrap());
+    let config = config(&all.url()).connections(NonZeroU8::new(3).unwrap());
     config.deadline(Duration::from_millis(deadline)).lazy(Tokio)
 }
 

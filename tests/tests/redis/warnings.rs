@@ -1,6 +1,6 @@
 //! What the store says of a server that may lose sessions.
 
-use std::{cell::RefCell, io, num::NonZeroUsize, sync::Once, time::Duration};
+use std::{cell::RefCell, io, num::NonZeroU8, sync::Once, time::Duration};
 
 use cloakroom_redis::{RedisConfig, RedisStore};
 use cloakroom_tests::servers::{Options, Redis};
@@ -73,7 +73,7 @@ fn a_server_that_evicts_and_keeps_nothing_is_warned_of_once() {
     let options = Options::new().set("maxmemory", "100mb").set("maxmemory-policy", "volatile-lru");
     let server = Redis::start(options);
     let log = logged(async {
-        let config = RedisConfig::new(&server.url()).unwrap().connections(NonZeroUsize::new(3).unwrap());
+        let config = RedisConfig::new(&server.url()).unwrap().connections(NonZeroU8::new(3).unwrap());
         use_it(&config.lazy(Tokio), &server, true).await;
     });
     assert_eq!(log.lines().count(), 2, "{log}");

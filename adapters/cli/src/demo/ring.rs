@@ -55,7 +55,8 @@ impl fmt::Display for Ring {
             Self::Run => {
                 writeln!(
                     f,
-                    "keys     made for this run only: tickets end with it (keep some: cloakroom keygen, --keys)"
+                    "keys     made for this run only: no ticket opens a session after it, or in another process that shares \
+                     the store (keep some: cloakroom keygen, --keys)"
                 )
             }
         }

@@ -52,7 +52,7 @@ impl StoreUrl {
         let text = text.to_str().context("--store is no text")?;
         match text.strip_prefix("env:") {
             None => Self::parse(text).context("--store"),
-            Some(name) if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
+            Some(name) if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
                 bail!("--store: env: needs the name of a variable behind the colon")
             }
             Some(name) => {
