@@ -18,8 +18,6 @@ use serde_json::json;
 
 const CONNECTIONS: u64 = 64;
 const ADDS: u64 = 10_000;
-/// Where others went the long way.
-const FEWER_ADDS: u64 = 2_000;
 /// Far more than it takes on a busy machine.
 const ALL_IN_ALL: Duration = Duration::from_secs(300);
 
@@ -34,7 +32,6 @@ fn main() -> ExitCode {
 }
 
 fn adds_of_64_connections_all_count(cell: &Cell) {
-    let adds = if cell.setting.is_thorough() { ADDS } else { FEWER_ADDS };
     let visitor = cell.visitor("other", &json!("kept"));
     let seed = Seed::draw();
     let since = Instant::now();
@@ -44,7 +41,7 @@ fn adds_of_64_connections_all_count(cell: &Cell) {
             let client = cell.demo(stream).client().presenting(visitor.cookie.as_ref().unwrap());
             let (mut random, begun, tried_again) = (seed.random(stream), &begun, &tried_again);
             scope.spawn(move || {
-                while begun.fetch_add(1, Ordering::Relaxed) < adds {
+                while begun.fetch_add(1, Ordering::Relaxed) < ADDS {
                     loop {
                         assert!(since.elapsed() < ALL_IN_ALL, "it takes too long");
                         let path = format!("/api/session/n/add?n=1&delay_ms={}", random.below(8));
@@ -60,10 +57,10 @@ fn adds_of_64_connections_all_count(cell: &Cell) {
             });
         }
     });
-    assert_eq!(visitor.session().data(), &json!({ "n": adds, "other": "kept" }));
+    assert_eq!(visitor.session().data(), &json!({ "n": ADDS, "other": "kept" }));
     let tried_again = tried_again.into_inner();
     println!(
-        "{:?}: {adds} adds over {CONNECTIONS} connections in {:.1} s: {tried_again} refused for contention, {} with conflicts, \
+        "{:?}: {ADDS} adds over {CONNECTIONS} connections in {:.1} s: {tried_again} refused for contention, {} with conflicts, \
          {} replaces",
         cell.setting,
         since.elapsed().as_secs_f64(),
@@ -71,7 +68,7 @@ fn adds_of_64_connections_all_count(cell: &Cell) {
         cell.operation("replace"),
     );
     assert!(cell.event("conflict") > 0, "they never met");
-    assert!(tried_again < adds / 20, "{tried_again} are not few");
+    assert!(tried_again < ADDS / 20, "{tried_again} are not few");
     assert_eq!(cell.entries(), 1);
 }
 

@@ -21,8 +21,6 @@ use demo_common::Cell;
 use serde_json::{Value, json};
 
 const ROUNDS: u64 = 1_000;
-/// Where others went the long way.
-const FEWER_ROUNDS: u64 = 200;
 const AT_A_TIME: u64 = 16;
 /// Far more than it takes on a busy machine.
 const ALL_IN_ALL: Duration = Duration::from_secs(300);
@@ -119,7 +117,6 @@ fn main() -> ExitCode {
 }
 
 fn a_session_that_was_ended_under_slow_requests_never_lives_again(cell: &Cell) {
-    let all = if cell.setting.is_thorough() { ROUNDS } else { FEWER_ROUNDS };
     let seed = Seed::draw();
     let since = Instant::now();
     let (crossed, rounds, outcomes) = (AtomicU64::new(0), Mutex::new(Vec::new()), Mutex::new(BTreeMap::new()));
@@ -130,7 +127,7 @@ fn a_session_that_was_ended_under_slow_requests_never_lives_again(cell: &Cell) {
             scope.spawn(move || {
                 // Each of its requests comes to another process, if there are several.
                 let clients = [0, 1, 2, 3].map(|number| cell.demo(stream + number).client());
-                while crossed.load(Ordering::Relaxed) < all {
+                while crossed.load(Ordering::Relaxed) < ROUNDS {
                     assert!(since.elapsed() < ALL_IN_ALL, "it takes too long");
                     let secret = json!(format!("{stream} {}", random.below(u64::MAX)));
                     let round = Round::run(clients.each_ref(), &secret, &mut random);

@@ -160,8 +160,12 @@ fn words_of(code: &str, detail: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic, reason = "tests")]
 mod tests {
-    use super::{MAX_WORDS, words_of};
+    use cloakroom_store::Fault;
+    use redis::Value;
+
+    use super::{Failure, MAX_WORDS, words_of};
 
     #[test]
     fn arguments_that_a_server_quotes_are_cut_out() {
@@ -174,6 +178,44 @@ mod tests {
         assert_eq!(words_of("MISCONF", "but it's unable"), "MISCONF but it's unable");
         assert_eq!(words_of("OOM", "command not allowed"), "OOM command not allowed");
         assert_eq!(words_of("WEIRD", ""), "WEIRD");
+    }
+
+    /// Reads an error reply as a connection does.
+    fn refusal(line: &str) -> Failure {
+        match redis::parse_redis_value(format!("-{line}\r\n").as_bytes()) {
+            Ok(Value::ServerError(error)) => Failure::refusal(&error),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_what_redis_says_itself_proves_that_nothing_happened() {
+        for (line, fault) in [
+            ("OOM command not allowed when used memory > 'maxmemory'.", Fault::Full),
+            ("READONLY You can't write against a read only replica.", Fault::Unavailable),
+            ("LOADING Redis is loading the dataset in memory", Fault::Unavailable),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", Fault::Refused),
+            ("NOPERM this user has no permissions to run the 'evalsha' command", Fault::Refused),
+            ("ERR unknown command 'EVALSHA', with args beginning with: 'a'", Fault::Refused),
+            ("ERR max number of clients reached", Fault::Unavailable),
+            // As servers before version 7 wrap it.
+            ("ERR Error running script (call to f_1): @user_script: 5: -READONLY You can't write", Fault::Unavailable),
+        ] {
+            let failure = refusal(line);
+            assert_eq!((failure.fault, failure.is_sent), (fault, false), "{line}");
+        }
+        for line in
+            ["ERR Connection timed out", "upstream failure", "ERR server connection closed", "UNBLOCKED force unblock"]
+        {
+            let failure = refusal(line);
+            assert_eq!((failure.fault, failure.is_sent), (Fault::Unavailable, true), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_tries_again_proves_nothing_but_for_an_unknown_script() {
+        assert!(refusal("CLUSTERDOWN The cluster is down").in_doubt().is_sent);
+        assert!(!refusal("NOSCRIPT No matching script.").in_doubt().is_sent);
     }
 
     #[test]

@@ -60,11 +60,6 @@ impl Setting {
         pairs.chain([Self::SHARED]).collect()
     }
 
-    /// Whether to take the long way: on one runtime for each store, and where several share one.
-    pub(crate) fn is_thorough(self) -> bool {
-        self.runtimes.contains(&"tokio")
-    }
-
     /// Returns the name of a test.
     pub(crate) fn name(self, rule: &str) -> String {
         let runtimes = if self.runtimes.len() == 1 { self.runtimes[0] } else { "three_processes" };

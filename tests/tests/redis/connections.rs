@@ -7,7 +7,7 @@ use std::{
 };
 
 use cloakroom_core::Value;
-use cloakroom_redis::{ConnectError, RedisStore};
+use cloakroom_redis::{ConnectError, RedisConfig, RedisStore};
 use cloakroom_store::{Created, Fault, Store, Written};
 use cloakroom_tests::{
     servers::{Options, Redis},
@@ -29,6 +29,9 @@ tests! {
     a_deadline_holds_for_connecting_too,
     a_connection_of_the_applications_serves,
     a_connection_manager_of_the_applications_comes_back,
+    a_connection_of_the_applications_takes_settings,
+    an_attempt_on_a_runtime_that_nobody_runs_holds_nobody_up,
+    reads_are_waited_for_as_well,
 }
 
 /// How many clients there are but for those of the tests.
@@ -222,5 +225,55 @@ fn a_connection_manager_of_the_applications_comes_back() {
         server.ask(&["CLIENT", "KILL", "TYPE", "NORMAL"]);
         until("another connection", async || load(&store, "k").await.is_ok()).await;
         assert!(matches!(replace(&store, "k", "1", "2").await.unwrap(), Written::Done(_)));
+    });
+}
+
+fn a_connection_of_the_applications_takes_settings() {
+    let server = Redis::start(Options::new());
+    on_tokio(async {
+        let client = redis::Client::open(server.url()).unwrap();
+        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        let store = RedisConfig::client(connection).key_prefix("shop:").unwrap().lazy(Tokio);
+        create(&store, "k", "v").await.unwrap();
+        assert_eq!(server.ask(&["GET", "shop:k"]).text(), "v");
+        assert_eq!(load(&store, "k").await.unwrap().as_deref(), Some("v"));
+    });
+}
+
+fn an_attempt_on_a_runtime_that_nobody_runs_holds_nobody_up() {
+    let server = Redis::start(Options::new());
+    let store = config(&server.url()).lazy(Tokio);
+    let idle = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // It begins to connect there, and is given up.
+    idle.block_on(async { assert!(load(&store, "k").now_or_never().is_none()) });
+    on_tokio(async {
+        let since = Instant::now();
+        until("a connection", async || load(&store, "k").await.is_ok()).await;
+        assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    });
+    drop(idle);
+}
+
+fn reads_are_waited_for_as_well() {
+    let master = Redis::start(Options::new());
+    let replica = Redis::start(Options::new().set("replicaof", &format!("127.0.0.1 {}", master.port())));
+    let link = || replica.info("replication").get("master_link_status").cloned();
+    on_tokio(async {
+        until("a replica", async || link().as_deref() == Some("up")).await;
+        let store = config(&master.url()).replicas(1).deadline(Duration::from_secs(4)).lazy(Tokio);
+        create(&store, "k", "v").await.unwrap();
+        let ttl = || master.ask(&["PEXPIRETIME", "k"]).integer();
+        let (before, writes) = (ttl(), master.calls().get("pexpire").copied().unwrap_or(0));
+        // A server waits for what was written over the connection: so a read writes, and changes nothing.
+        assert_eq!(load(&store, "k").await.unwrap().as_deref(), Some("v"));
+        assert_eq!(load(&store, "none").await.unwrap(), None);
+        assert!(matches!(replace(&store, "k", "other", "w").await.unwrap(), Written::Conflict(Some(_))));
+        assert_eq!(master.calls()["pexpire"], writes + 2, "the load and the conflict");
+        assert!((before..before + 10).contains(&ttl()), "{before} {}", ttl());
+        replica.pause();
+        let error = load(&store, "k").await.unwrap_err();
+        assert!(!error.may_have_happened() && error.fault() == Fault::Unavailable, "{error:?}");
+        replica.resume();
+        until("a replica", async || load(&store, "k").await.is_ok()).await;
     });
 }

@@ -8,7 +8,7 @@ use std::{
 use cloakroom_redis::{ConnectError, RedisConfig, RedisStore};
 use cloakroom_store::Fault;
 use cloakroom_tests::{
-    servers::{Options, Redis, Sentinel, SentinelOptions},
+    servers::{Options, Redis, Reply, Sentinel, SentinelOptions},
     witness::{Site, Witness, words_of},
 };
 use cloakroom_tokio::Tokio;
@@ -48,6 +48,13 @@ fn a_killed_master_loses_nothing_that_replicas_had() {
             let (former, _) = block_in_place(|| all.fail_over());
             let promoted = since.elapsed();
             block_in_place(|| all.rejoin(former));
+            // The servers are well when one acknowledges what the other wrote.
+            let mut admin = all.master_node().connect().unwrap();
+            until("a replica that acknowledges", async || {
+                let written = admin.command(&["SET", "probe", "1"]).is_ok_and(|reply| reply.error().is_none());
+                written && admin.command(&["WAIT", "1", "100"]).is_ok_and(|reply| reply == Reply::Integer(1))
+            })
+            .await;
             let took = site.recovers(&probe, Instant::now()).await;
             println!("a failover took {promoted:?}; the first success after the replica was back: {took:?}");
             assert!(took < RECOVERY, "{took:?}");
