@@ -13,6 +13,7 @@ use cloakroom_tests::{
     witness::{Site, Witness},
 };
 use cloakroom_tokio::Tokio;
+use futures_util::FutureExt as _;
 use tokio::task::block_in_place;
 
 use crate::common::{RECOVERY, SLACK, config, create, key, load, on_tokio, replace, touch, until, version};
@@ -26,6 +27,7 @@ tests! {
     a_stopped_node_that_comes_back_loses_nothing,
     a_cluster_that_is_down_answers_in_time_and_is_found_again,
     dead_seeds_do_no_harm,
+    requests_that_are_dropped_say_nothing_of_the_map,
     a_server_that_is_no_cluster_is_refused,
 }
 
@@ -260,6 +262,39 @@ fn dead_seeds_do_no_harm() {
         // A node that was never named is as good as any.
         let lazy = RedisConfig::cluster(&seeds).unwrap().check_server(false).lazy(Tokio);
         all_five_work(&lazy, "k").await;
+    });
+}
+
+fn requests_that_are_dropped_say_nothing_of_the_map() {
+    let mut cluster = Cluster::start(ClusterOptions::new());
+    on_tokio(async {
+        // By a name that the nodes do not have for themselves.
+        let port = cluster.nodes()[0].port();
+        let store = config(&format!("redis+cluster://localhost:{port}")).connect(Tokio).await.unwrap();
+        for number in 0..60 {
+            create(&store, &format!("key-{number}"), "1").await.unwrap();
+        }
+        let mut asked = || -> (u64, u64) {
+            let nodes = cluster.nodes().iter();
+            let of = |node: &Redis| {
+                let came = node.info("stats")["total_connections_received"].parse::<u64>().unwrap();
+                (node.calls().get("cluster|slots").copied().unwrap_or(0), came)
+            };
+            nodes.map(of).fold((0, 0), |(looks, all), (look, came)| (looks + look, all + came))
+        };
+        let before = asked();
+        let probes = asked().1 - before.1;
+        let mut dropped = 0;
+        for number in 0..300 {
+            let name = format!("key-{}", number % 60);
+            dropped += usize::from(load(&store, &name).now_or_never().is_none());
+            assert_eq!(load(&store, &name).await.unwrap().as_deref(), Some("1"));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(dropped > 200, "{dropped}");
+        let after = asked();
+        assert_eq!(after.0, before.0, "nobody looked at the map");
+        assert_eq!(after.1 - before.1, 2 * probes, "no connection but those of the test");
     });
 }
 
