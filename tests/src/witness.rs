@@ -239,6 +239,15 @@ impl Witness {
         summary
     }
 
+    /// Waits until so many further adds were acknowledged.
+    pub async fn goes_on(&self, adds: u64) {
+        let (before, since) = (self.added(), Instant::now());
+        while self.added() < before + adds {
+            assert!(since.elapsed() < PATIENCE, "no more writes are acknowledged");
+            self.site.runtime.sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Returns how many adds were acknowledged so far, if nothing was seen that must not be.
     pub fn added(&self) -> u64 {
         let ledger = lock(&self.ledger);

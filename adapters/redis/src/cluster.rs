@@ -87,14 +87,14 @@ impl Cluster {
     ) -> Result<Vec<Answer>, Failure> {
         let slot = slot::of(key);
         let mut node = self.master(slot).await?;
-        let (mut is_asking, mut has_looked) = (false, false);
+        let (mut asking, mut has_looked) = (None, false);
         for redirects in 0..=MAX_REDIRECTS {
             if redirects > 1 {
                 // The nodes do not agree yet.
                 self.env.runtime.sleep(PAUSE).await;
             }
-            let commands = if is_asking { request.pipeline_asking() } else { request.pipeline() };
-            let answers = match self.watched(node.pool.exec(&commands, progress)).await {
+            let commands = asking.as_ref().unwrap_or_else(|| request.pipeline());
+            let answers = match self.watched(node.pool.exec(commands, progress)).await {
                 Ok(answers) => answers,
                 // Nothing was asked yet, and another may be the master by now.
                 Err(failure) if !failure.is_sent && !mem::replace(&mut has_looked, true) => {
@@ -102,7 +102,7 @@ impl Cluster {
                     if Arc::ptr_eq(&master, &node) {
                         return Err(failure);
                     }
-                    (node, is_asking) = (master, false);
+                    (node, asking) = (master, None);
                     continue;
                 }
                 Err(failure) => return Err(failure),
@@ -111,10 +111,10 @@ impl Cluster {
                 if answers.iter().any(is_out_of_date) {
                     self.is_stale.store(true, Ordering::Relaxed);
                 }
-                return Ok(if is_asking { without_asking(answers) } else { answers });
+                return Ok(if asking.is_some() { without_asking(answers) } else { answers });
             };
             progress.refused();
-            is_asking = redirect.is_ask;
+            asking = redirect.is_ask.then(|| request.asking());
             node = match self.follow(slot, &redirect, &node) {
                 Some(node) => node,
                 None => self.master(slot).await?,
@@ -136,10 +136,10 @@ impl Cluster {
 
     /// Returns who has the slot, and looks before where the map may be out of date.
     async fn master(&self, slot: u16) -> Result<Arc<Node>, Failure> {
-        let known = self.map().master(slot);
-        if known.is_some() && !self.is_stale.load(Ordering::Relaxed) {
-            return known.ok_or_else(unassigned);
-        }
+        let known = match self.map().master(slot) {
+            Some(master) if !self.is_stale.load(Ordering::Relaxed) => return Ok(master),
+            known => known,
+        };
         match self.look().await {
             Ok(()) => self.map().master(slot).ok_or_else(unassigned),
             Err(failure) => known.ok_or(failure),

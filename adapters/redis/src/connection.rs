@@ -114,21 +114,26 @@ async fn dial(
     let opened = env.runtime.connect(&server.endpoint).await;
     let stream = opened.map_err(|error| Failure::unsent(Fault::Unavailable, &error.to_string()))?;
     let heard = Heard { stream, pulse: pulse.clone(), runtime: env.runtime.clone() };
-    // Its own time limits know tokio alone.
-    let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
-    let opening = |error| Failure::opening(&error);
     match &server.tls_name {
-        None => {
-            let made = MultiplexedConnection::new_with_config(&server.login, heard.compat(), config).await;
-            made.map(|(commands, driver)| (commands, Box::pin(driver) as BoxFuture<'static, ()>)).map_err(opening)
-        }
+        None => shake_hands(server, heard).await,
         Some(name) => {
             let secured = env.tls().await?.connect(name.clone(), heard).await;
             let stream = secured.map_err(|error| Failure::unsent(Fault::Unavailable, &format!("TLS: {error}")))?;
-            let made = MultiplexedConnection::new_with_config(&server.login, stream.compat(), config).await;
-            made.map(|(commands, driver)| (commands, Box::pin(driver) as BoxFuture<'static, ()>)).map_err(opening)
+            shake_hands(server, stream).await
         }
     }
+}
+
+/// Logs in; returns what drives the connection, too.
+async fn shake_hands(
+    server: &Server,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<(MultiplexedConnection, BoxFuture<'static, ()>), Failure> {
+    // Its own time limits know tokio alone.
+    let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
+    let made = MultiplexedConnection::new_with_config(&server.login, stream.compat(), config).await;
+    let (commands, driver) = made.map_err(|error| Failure::opening(&error))?;
+    Ok((commands, Box::pin(driver)))
 }
 
 /// When the server was last heard, in milliseconds of the wall clock.

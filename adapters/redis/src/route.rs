@@ -44,11 +44,11 @@ impl Route {
     ) -> Result<Vec<Answer>, Failure> {
         match self {
             Self::Cluster(cluster) => cluster.exec(key, request, progress).await,
-            Self::Single(pool) => pool.exec(&request.pipeline(), progress).await,
+            Self::Single(pool) => pool.exec(request.pipeline(), progress).await,
             Self::Users(connection) => {
                 progress.sent();
                 // It tells of the last time that it tried.
-                connection.exec(&request.pipeline()).await.map_err(|error| Failure::of(&error).in_doubt())
+                connection.exec(request.pipeline()).await.map_err(|error| Failure::of(&error).in_doubt())
             }
         }
     }

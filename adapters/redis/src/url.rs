@@ -98,7 +98,10 @@ fn server(url: &str) -> Result<Server, RedisConfigError> {
     if plain.contains('#') {
         return Err(RedisConfigError::Url);
     }
-    let info = plain.as_str().into_connection_info().map_err(|_| RedisConfigError::Url)?;
+    let info = plain.as_str().into_connection_info().map_err(|_| match has_odd_database(&plain) {
+        false => RedisConfigError::Url,
+        true => RedisConfigError::Database,
+    })?;
     let login = settled(info.redis_settings().clone());
     if login.db() < 0 {
         return Err(RedisConfigError::Database);
@@ -110,6 +113,13 @@ fn server(url: &str) -> Result<Server, RedisConfigError> {
         }
         _ => Err(RedisConfigError::Host),
     }
+}
+
+/// Tells whether what stands for the database is no number. A password with a slash in it is another mistake.
+fn has_odd_database(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let path = rest.split('?').next().and_then(|rest| rest.split_once('/')).map_or("", |(_, path)| path);
+    url.starts_with("redis://") && !path.contains('@') && !path.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// `user@host,host/path?query`, in parts.

@@ -13,14 +13,16 @@ use crate::failure::Failure;
 const MAX_TTL: u64 = 1 << 52;
 
 /// Commands that are written in one go.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Request {
-    commands: Vec<Cmd>,
-}
+pub(crate) struct Request(Pipeline);
 
 impl Request {
-    pub(crate) fn of(command: Cmd) -> Self {
-        Self { commands: vec![command] }
+    fn of(commands: impl IntoIterator<Item = Cmd>) -> Self {
+        // One more for the replicas.
+        let mut pipeline = Pipeline::with_capacity(3);
+        for command in commands {
+            pipeline.add_command(command);
+        }
+        Self(pipeline)
     }
 
     /// Reads the value and how long it has left. These two need not be one step: a value belongs to the version that it
@@ -29,13 +31,13 @@ impl Request {
         let (mut get, mut pttl) = (cmd("GET"), cmd("PTTL"));
         get.arg(key);
         pttl.arg(key);
-        Self { commands: vec![get, pttl] }
+        Self::of([get, pttl])
     }
 
     pub(crate) fn create(key: &[u8], value: &Value, ttl: Duration) -> Self {
         let mut set = cmd("SET");
         set.arg(key).arg(value.as_bytes()).arg("NX").arg("PX").arg(millis(ttl));
-        Self::of(set)
+        Self::of([set])
     }
 
     /// Adds that the answer is worth nothing before so many replicas have all that was written up to here.
@@ -43,22 +45,18 @@ impl Request {
         let mut wait = cmd("WAIT");
         // Zero would wait for ever.
         wait.arg(replicas).arg(millis(patience));
-        self.commands.push(wait);
+        self.0.add_command(wait);
         self
     }
 
-    pub(crate) fn pipeline(&self) -> Pipeline {
-        let mut pipeline = Pipeline::with_capacity(self.commands.len());
-        for command in &self.commands {
-            pipeline.add_command(command.clone());
-        }
-        pipeline
+    pub(crate) fn pipeline(&self) -> &Pipeline {
+        &self.0
     }
 
     /// The same for a node of a cluster that is about to own the slot.
-    pub(crate) fn pipeline_asking(&self) -> Pipeline {
-        let mut pipeline = Pipeline::with_capacity(2 * self.commands.len());
-        for command in &self.commands {
+    pub(crate) fn asking(&self) -> Pipeline {
+        let mut pipeline = Pipeline::with_capacity(2 * self.0.len());
+        for command in self.0.cmd_iter() {
             pipeline.add_command(cmd("ASKING")).add_command(command.clone());
         }
         pipeline
@@ -99,7 +97,7 @@ impl Step {
         let mut eval = cmd(command);
         eval.arg(script).arg(1).arg(arguments.key).arg(u8::from(arguments.waits)).arg(arguments.expected);
         eval.arg(arguments.value.map(Value::as_bytes)).arg(arguments.ttl.map(millis));
-        Request::of(eval)
+        Request::of([eval])
     }
 }
 

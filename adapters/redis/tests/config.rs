@@ -43,7 +43,8 @@ fn what_is_no_url_of_a_server_is_refused_by_kind() {
     refused("http://localhost", RedisConfigError::Scheme);
     refused("redis+tls://localhost", RedisConfigError::Scheme);
     refused("REDIS://localhost", RedisConfigError::Scheme);
-    refused("redis://localhost/x", RedisConfigError::Url);
+    refused("redis://localhost/x", RedisConfigError::Database);
+    refused("redis://user:pass/word@localhost/1", RedisConfigError::Url);
     refused("redis://localhost/-1", RedisConfigError::Database);
     refused("redis://localhost:99999", RedisConfigError::Url);
     refused("rediss://localhost#insecure", RedisConfigError::Url);
@@ -107,7 +108,7 @@ fn nothing_shows_a_password() {
 #[test]
 fn a_configuration_that_is_wrong_says_so_at_once() {
     smol::block_on(async {
-        let error = RedisStore::connect("redis://localhost/x", Smol).await.unwrap_err();
+        let error = RedisStore::connect("redis://localhost:x", Smol).await.unwrap_err();
         assert!(matches!(error, ConnectError::Config(RedisConfigError::Url)), "{error:?}");
         assert!(error.source().is_none() && error.to_string().contains("redis://USER:PASSWORD@HOST"), "{error}");
         let error = RedisStore::connect_cluster(["redis://a/1"], Smol).await.unwrap_err();

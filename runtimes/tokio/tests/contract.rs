@@ -2,13 +2,12 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+#[path = "../../api/tests/common/park.rs"]
+mod park;
+
 use std::{
-    future::{Future, pending},
+    future::pending,
     panic::{self, AssertUnwindSafe},
-    pin::pin,
-    sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
     time::Duration,
 };
 
@@ -18,6 +17,8 @@ use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
 };
+
+use self::park::block_on as park_on;
 
 fn current_thread() -> tokio::runtime::Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -129,24 +130,4 @@ fn debug_shows_no_more_than_which_runtime() {
     let runtime = current_thread();
     let debug = format!("{:?}", TokioHandle::new(runtime.handle().clone()));
     assert_eq!(debug, format!("TokioHandle({:?})", runtime.handle().id()));
-}
-
-/// Polls a future on this thread, which is in no runtime.
-fn park_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return value;
-        }
-        thread::park();
-    }
 }

@@ -70,8 +70,7 @@ fn a_slot_that_moves_under_load_fails_nothing() {
         let site = Site::new(store, Tokio);
         let witness = Witness::begin(&site, 4).await;
         let goes_on = async || {
-            let added = witness.added();
-            until("writes", async || witness.added() > added + 20).await;
+            witness.goes_on(20).await;
         };
         goes_on().await;
         for _ in 0..2 {
@@ -148,8 +147,7 @@ fn a_killed_node_loses_nothing_that_its_replica_had() {
         let witness = Witness::begin(&site, 4).await;
         let slot = slot_of("probe");
         create(&store, "probe", "1").await.unwrap();
-        let added = witness.added();
-        until("writes", async || witness.added() > added + 40).await;
+        witness.goes_on(40).await;
         let killed = cluster.master_of(slot);
         let since = Instant::now();
         cluster.kill(killed);
@@ -167,8 +165,7 @@ fn a_killed_node_loses_nothing_that_its_replica_had() {
         until("its replica", async || replace(&store, "probe", "1", "1").await.is_ok()).await;
         println!("the first acknowledged write after its replica was back: {:?}", since.elapsed());
         assert!(since.elapsed() < RECOVERY + SLACK, "{:?}", since.elapsed());
-        let added = witness.added();
-        until("writes", async || witness.added() > added + 20).await;
+        witness.goes_on(20).await;
         let summary = witness.check().await;
         println!("a killed node: {summary:?}");
         assert!(summary.failed > 0, "{summary:?}");
@@ -183,15 +180,14 @@ fn a_stopped_node_that_comes_back_loses_nothing() {
         let config = config(&cluster.url()).key_prefix("{all}").unwrap().connections(NonZeroU8::new(2).unwrap());
         let site = Site::new(config.replicas(1).deadline(Duration::from_millis(800)).lazy(Tokio), Tokio);
         let witness = Witness::begin(&site, 4).await;
-        let added = witness.added();
-        until("writes", async || witness.added() > added + 40).await;
+        witness.goes_on(40).await;
         let (slot, old) = (slot_of("{all}"), cluster.master_of_key("{all}"));
         cluster.nodes()[old].pause();
         let replica = old + 3;
         until("a failover", async || cluster.nodes()[replica].info("replication")["role"] == "master").await;
         cluster.nodes()[old].resume();
-        let (added, since) = (witness.added(), Instant::now());
-        until("writes", async || witness.added() > added + 20).await;
+        let since = Instant::now();
+        witness.goes_on(20).await;
         println!("writes are acknowledged again, {:?} after the old node went on", since.elapsed());
         assert_eq!(block_in_place(|| cluster.master_of(slot)), replica);
         let summary = witness.check().await;

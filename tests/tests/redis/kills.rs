@@ -32,8 +32,7 @@ fn a_killed_server_has_all_that_was_acknowledged() {
         let probe = site.sign_in(1).await.unwrap();
         let witness = Witness::begin(&site, 6).await;
         for round in 0..3 {
-            let added = witness.added();
-            until("writes", async || witness.added() > added + 20).await;
+            witness.goes_on(20).await;
             block_in_place(|| {
                 server.kill();
                 thread::sleep(Duration::from_millis(if round == 2 { 3500 } else { 0 }));
@@ -43,8 +42,7 @@ fn a_killed_server_has_all_that_was_acknowledged() {
             println!("the first success after a kill: {took:?}");
             assert!(took < RECOVERY, "{took:?}");
         }
-        let added = witness.added();
-        until("writes", async || witness.added() > added + 20).await;
+        witness.goes_on(20).await;
         let summary = witness.check().await;
         println!("kills: {summary:?}");
         assert!(summary.failed > 0, "the kills were felt: {summary:?}");

@@ -42,8 +42,7 @@ fn a_killed_master_loses_nothing_that_replicas_had() {
         let probe = site.sign_in(1).await.unwrap();
         let witness = Witness::begin(&site, 4).await;
         for _ in 0..2 {
-            let added = witness.added();
-            until("writes", async || witness.added() > added + 20).await;
+            witness.goes_on(20).await;
             let since = Instant::now();
             let (former, _) = block_in_place(|| all.fail_over());
             let promoted = since.elapsed();
@@ -59,8 +58,7 @@ fn a_killed_master_loses_nothing_that_replicas_had() {
             println!("a failover took {promoted:?}; the first success after the replica was back: {took:?}");
             assert!(took < RECOVERY, "{took:?}");
         }
-        let added = witness.added();
-        until("writes", async || witness.added() > added + 20).await;
+        witness.goes_on(20).await;
         let summary = witness.check().await;
         println!("failovers: {summary:?}");
         assert!(summary.failed > 0, "{summary:?}");
@@ -74,15 +72,14 @@ fn a_stopped_master_that_comes_back_loses_nothing() {
         let store = config.replicas(1).deadline(Duration::from_millis(800)).lazy(Tokio);
         let site = Site::new(store, Tokio);
         let witness = Witness::begin(&site, 4).await;
-        let added = witness.added();
-        until("writes", async || witness.added() > added + 20).await;
+        witness.goes_on(20).await;
         let old = all.master_number();
         all.nodes()[old].pause();
         block_in_place(|| all.promoted(old));
         // It takes itself for the master until the sentinels tell it, and has what was sent to it before.
         all.nodes()[old].resume();
-        let (added, since) = (witness.added(), Instant::now());
-        until("writes", async || witness.added() > added + 20).await;
+        let since = Instant::now();
+        witness.goes_on(20).await;
         println!("the old master follows, and writes are acknowledged again, after {:?}", since.elapsed());
         let summary = witness.check().await;
         println!("a stopped master: {summary:?}");
@@ -96,15 +93,14 @@ fn a_master_that_was_replaced_unawares_acknowledges_nothing() {
         let config = config(&all.url()).connections(NonZeroU8::new(3).unwrap());
         let site = Site::new(config.replicas(1).deadline(Duration::from_millis(800)).lazy(Tokio), Tokio);
         let witness = Witness::begin(&site, 4).await;
-        let added = witness.added();
-        until("writes", async || witness.added() > added + 20).await;
+        witness.goes_on(20).await;
         // The old master is well, and its clients are: it learns only seconds later that it is none.
         let name = all.name();
         let old = all.master_number();
         all.sentinels()[0].ask(&["SENTINEL", "FAILOVER", name]);
         block_in_place(|| all.promoted(old));
-        let (added, since) = (witness.added(), Instant::now());
-        until("writes", async || witness.added() > added + 20).await;
+        let since = Instant::now();
+        witness.goes_on(20).await;
         println!("writes are acknowledged again {:?} after the switch", since.elapsed());
         let summary = witness.check().await;
         println!("a replaced master: {summary:?}");

@@ -88,14 +88,12 @@ fn a_server_that_goes_on_loses_nothing() {
         let site = Site::new(store, Tokio);
         let witness = Witness::begin(&site, 6).await;
         for _ in 0..3 {
-            let added = witness.added();
-            until("writes", async || witness.added() > added + 20).await;
+            witness.goes_on(20).await;
             server.pause();
             sleep(Duration::from_millis(700)).await;
             server.resume();
         }
-        let added = witness.added();
-        until("writes", async || witness.added() > added + 20).await;
+        witness.goes_on(20).await;
         let summary = witness.check().await;
         println!("stops: {summary:?}");
         assert!(summary.failed > 0, "the stops were felt: {summary:?}");

@@ -3,24 +3,29 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod park;
+
 use std::{
-    future::{Future, poll_fn},
+    future::poll_fn,
     io::{self, Read, Write},
     net::{Shutdown, TcpStream},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
+    task::{Context, Poll, Waker},
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
 use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
 use futures_channel::oneshot;
 use futures_io::{AsyncRead, AsyncWrite};
+
+pub(crate) use self::park::block_on;
+use self::park::waker_of_this_thread;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Threads;
@@ -35,7 +40,7 @@ impl Runtime for Threads {
         let is_cancelled = Arc::new(AtomicBool::new(false));
         let cancelled = Arc::clone(&is_cancelled);
         let thread = thread::spawn(move || {
-            let waker = Waker::from(Arc::new(Unpark(thread::current())));
+            let waker = waker_of_this_thread();
             while !cancelled.load(Ordering::SeqCst)
                 && future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending()
             {
@@ -64,26 +69,6 @@ impl Runtime for Threads {
 
     fn now(&self) -> SystemTime {
         SystemTime::now()
-    }
-}
-
-/// Polls a future on this thread to its end.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return value;
-        }
-        thread::park();
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }
 
