@@ -13,7 +13,7 @@ use std::{
 };
 
 use cloakroom_tests::demo::Seed;
-use demo_common::Cell;
+use demo_common::{Cell, Setting};
 use serde_json::json;
 
 const CONNECTIONS: u64 = 64;
@@ -23,6 +23,7 @@ const ALL_IN_ALL: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
     demo_common::run(
+        &Setting::all(),
         &[
             ("adds_of_64_connections_all_count", adds_of_64_connections_all_count),
             ("slow_writers_to_different_keys_are_both_there", slow_writers_to_different_keys_are_both_there),

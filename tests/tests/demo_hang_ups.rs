@@ -13,7 +13,7 @@ use std::{
 };
 
 use cloakroom_tests::demo::{Client, Demo, Random, Seed, eventually};
-use demo_common::Cell;
+use demo_common::{Cell, Setting};
 use serde_json::json;
 
 /// How long the slow requests wait between load and commit, in milliseconds; hang-ups come within twice that.
@@ -21,6 +21,7 @@ const SLOW: u64 = 12;
 
 fn main() -> ExitCode {
     demo_common::run(
+        &Setting::most(),
         &[
             ("a_write_whose_client_hangs_up_is_whole_or_absent", a_write_whose_client_hangs_up_is_whole_or_absent),
             (

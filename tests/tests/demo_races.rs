@@ -17,7 +17,7 @@ use std::{
 };
 
 use cloakroom_tests::demo::{Answer, Client, Random, Seed};
-use demo_common::Cell;
+use demo_common::{Cell, Setting};
 use serde_json::{Value, json};
 
 const ROUNDS: u64 = 1_000;
@@ -113,7 +113,7 @@ fn of_the_rotation(rotate: &Answer) -> &'static str {
 
 fn main() -> ExitCode {
     let rule = "a_session_that_was_ended_under_slow_requests_never_lives_again";
-    demo_common::run(&[(rule, a_session_that_was_ended_under_slow_requests_never_lives_again)], [])
+    demo_common::run(&Setting::all(), &[(rule, a_session_that_was_ended_under_slow_requests_never_lives_again)], [])
 }
 
 fn a_session_that_was_ended_under_slow_requests_never_lives_again(cell: &Cell) {

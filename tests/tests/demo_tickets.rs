@@ -7,11 +7,12 @@ mod demo_common;
 use std::{collections::BTreeMap, ops::Range, process::ExitCode, thread};
 
 use cloakroom_tests::demo::{Client, Demo, keygen};
-use demo_common::{Cell, plain};
+use demo_common::{Cell, Setting, plain};
 use serde_json::json;
 
 fn main() -> ExitCode {
     demo_common::run(
+        &Setting::most(),
         &[
             (
                 "each_request_asks_for_what_it_needs_and_for_nothing_twice",

@@ -172,6 +172,9 @@ mod tests {
         let said =
             words_of("ERR", "unknown command 'EVALSHA', with args beginning with: 'a1b2' '1' 'key' '{\"n\":1}' ");
         assert_eq!(said, "ERR unknown command ..");
+        // The last one may be cut off before its closing mark.
+        let said = words_of("ERR", "unknown command 'EVALSHA', with args beginning with: 'key' 'sec");
+        assert_eq!(said, "ERR unknown command ..");
         assert_eq!(words_of("ERR", "no such 'key"), "ERR no such ..");
         assert_eq!(words_of("ERR", "value \"x\" is `y` wrong"), "ERR value .. is .. wrong");
         assert_eq!(words_of("ERR", "bad 'it's {\"a\": 'b'}' there"), "ERR bad .. there");

@@ -3,15 +3,22 @@
 #![allow(dead_code, reason = "each suite uses a part")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use cloakroom_tests::{
     demo::{Client, Demo, Metrics, keygen},
-    servers::{Options, Redis, Reply, Require},
+    servers::{Cluster, ClusterOptions, Options, Redis, Reply, Require, Sentinel, SentinelOptions},
 };
 use libtest_mimic::{Arguments, Completion, Trial};
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// How long a server of a group may be silent: no busy machine makes it change its master.
+const CALM: Duration = Duration::from_secs(30);
 
 pub(crate) const RUNTIMES: [&str; 3] = ["async-std", "smol", "tokio"];
 
@@ -23,16 +30,21 @@ pub(crate) enum StoreKind {
     Memory,
     Redb,
     Redis,
+    RedisCluster,
+    RedisSentinel,
 }
 
 impl StoreKind {
-    pub(crate) const ALL: [Self; 3] = [Self::Memory, Self::Redb, Self::Redis];
+    const OF_ONE_SERVER: [Self; 3] = [Self::Memory, Self::Redb, Self::Redis];
+    const OF_MANY: [Self; 2] = [Self::RedisCluster, Self::RedisSentinel];
 
     fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Redb => "redb",
             Self::Redis => "redis",
+            Self::RedisCluster => "redis-cluster",
+            Self::RedisSentinel => "redis-sentinel",
         }
     }
 }
@@ -54,10 +66,19 @@ impl Setting {
         Self { store, runtimes }
     }
 
-    /// Each store on each runtime, and three processes, each on another runtime, that share a Redis.
+    /// Each store on each runtime, but for groups of servers; and three processes, each on another runtime, that share a
+    /// Redis.
+    pub(crate) fn most() -> Vec<Self> {
+        Self::on_each_runtime(&StoreKind::OF_ONE_SERVER).chain([Self::SHARED]).collect()
+    }
+
+    /// Those, and groups of servers.
     pub(crate) fn all() -> Vec<Self> {
-        let pairs = StoreKind::ALL.iter().flat_map(|&store| RUNTIMES.map(|runtime| Self::one(store, runtime)));
-        pairs.chain([Self::SHARED]).collect()
+        Self::most().into_iter().chain(Self::on_each_runtime(&StoreKind::OF_MANY)).collect()
+    }
+
+    fn on_each_runtime(stores: &[StoreKind]) -> impl Iterator<Item = Self> {
+        stores.iter().flat_map(|&store| RUNTIMES.map(|runtime| Self::one(store, runtime)))
     }
 
     /// Returns the name of a test.
@@ -74,16 +95,17 @@ impl Setting {
             Ok(Completion::Completed)
         };
         match self.store {
-            StoreKind::Redis => Require::check("redis").trial(name, test),
             StoreKind::Memory | StoreKind::Redb => Trial::ignorable_test(name, test),
+            StoreKind::Redis | StoreKind::RedisCluster | StoreKind::RedisSentinel => {
+                Require::check("redis").trial(name, test)
+            }
         }
     }
 }
 
 /// Runs each case in each setting, and others that are tests already.
-pub(crate) fn run(cases: &[(&str, Case)], others: impl IntoIterator<Item = Trial>) -> ExitCode {
-    let trials =
-        cases.iter().flat_map(|(rule, case)| Setting::all().into_iter().map(|setting| setting.trial(rule, *case)));
+pub(crate) fn run(settings: &[Setting], cases: &[(&str, Case)], others: impl IntoIterator<Item = Trial>) -> ExitCode {
+    let trials = cases.iter().flat_map(|(rule, case)| settings.iter().map(|setting| setting.trial(rule, *case)));
     let trials = trials.chain(others).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -102,7 +124,38 @@ pub(crate) struct Cell {
     // Before what they use.
     demos: Vec<Demo>,
     redis: Option<Redis>,
+    group: Option<Mutex<Group>>,
     folder: Option<TempDir>,
+}
+
+/// Servers that keep sessions together.
+enum Group {
+    Cluster(Cluster),
+    Sentinel(Sentinel),
+}
+
+impl Group {
+    fn url(&self) -> String {
+        match self {
+            Self::Cluster(cluster) => cluster.url(),
+            Self::Sentinel(sentinel) => sentinel.url(),
+        }
+    }
+
+    /// Returns how many entries there are; replicas have copies.
+    fn entries(&mut self) -> u64 {
+        match self {
+            Self::Cluster(cluster) => cluster.nodes().iter().map(entries_of).sum(),
+            Self::Sentinel(sentinel) => entries_of(sentinel.master_node()),
+        }
+    }
+}
+
+fn entries_of(redis: &Redis) -> u64 {
+    match redis.ask(&["DBSIZE"]) {
+        Reply::Integer(entries) => entries as u64,
+        other => panic!("{other:?}"),
+    }
 }
 
 impl Cell {
@@ -112,22 +165,30 @@ impl Cell {
 
     /// Starts demos with further options, and their Redis with options of its own.
     pub(crate) fn of(setting: Setting, options: &[&str], server: Options) -> Self {
-        let (redis, folder) = match setting.store {
-            StoreKind::Memory => (None, None),
-            StoreKind::Redb => (None, Some(tempfile::tempdir().unwrap())),
-            StoreKind::Redis => (Some(Redis::start(server)), None),
+        let (mut redis, mut group, mut folder) = (None, None, None);
+        let url = match setting.store {
+            StoreKind::Memory => "memory:".to_owned(),
+            StoreKind::Redb => {
+                let folder = folder.insert(tempfile::tempdir().unwrap());
+                format!("redb:{}", folder.path().join("sessions.redb").display())
+            }
+            StoreKind::Redis => redis.insert(Redis::start(server)).url(),
+            StoreKind::RedisCluster => {
+                let cluster = Cluster::start(ClusterOptions::new().nodes(server).node_timeout(CALM));
+                group.insert(Group::Cluster(cluster)).url()
+            }
+            StoreKind::RedisSentinel => {
+                let sentinel = Sentinel::start(SentinelOptions::new().nodes(server).down_after(CALM));
+                group.insert(Group::Sentinel(sentinel)).url()
+            }
         };
-        let url = match (&redis, &folder) {
-            (Some(redis), _) => redis.url(),
-            (None, Some(folder)) => format!("redb:{}", folder.path().join("sessions.redb").display()),
-            (None, None) => "memory:".to_owned(),
-        };
+        let group = group.map(Mutex::new);
         let ring = keygen();
         let start = |runtime: &&str| {
             let own = ["--store", &url, "--runtime", runtime, "--keys", "env:RING"];
             Demo::with(&[&own, options].concat(), &[("RING", &ring)])
         };
-        Self { setting, demos: setting.runtimes.iter().map(start).collect(), redis, folder }
+        Self { setting, demos: setting.runtimes.iter().map(start).collect(), redis, group, folder }
     }
 
     /// Returns one of the demos, for whoever has this number.
@@ -170,12 +231,10 @@ impl Cell {
 
     /// Returns how many entries the store holds, as the store itself says.
     pub(crate) fn entries(&self) -> u64 {
-        match &self.redis {
-            None => self.demos[0].metrics().sessions(),
-            Some(redis) => match redis.ask(&["DBSIZE"]) {
-                Reply::Integer(entries) => entries as u64,
-                other => panic!("{other:?}"),
-            },
+        match (&self.redis, &self.group) {
+            (Some(redis), _) => entries_of(redis),
+            (None, Some(group)) => group.lock().unwrap_or_else(PoisonError::into_inner).entries(),
+            (None, None) => self.demos[0].metrics().sessions(),
         }
     }
 
