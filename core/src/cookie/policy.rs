@@ -142,8 +142,8 @@ impl CookiePolicy {
         let is_path = |path: &str| {
             path.starts_with('/')
                 && path.len() <= MAX_COOKIE_ATTRIBUTE
-                && path.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
-                && !path.ends_with(' ')
+                // Those of RFC 3986 but `;`: no request has a path with others, so that the cookie would never come back.
+                && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,=:@".contains(&byte))
         };
         if !is_path(&self.path) {
             return Err(CookieError::InvalidPath);
@@ -182,6 +182,7 @@ impl CookiePolicy {
     }
 
     fn line(&self, value: &str, max_age: Option<Seconds>, removes: bool) -> Result<String, CookieError> {
+        self.check()?;
         let len = self.name.as_str().len() + value.len();
         if len > MAX_COOKIE_PAIR {
             return Err(CookieError::TooLarge { len });

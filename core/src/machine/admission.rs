@@ -51,6 +51,29 @@ pub(crate) enum Opened {
 }
 
 impl Opened {
+    /// When it was loaded, where a commit may write over it.
+    pub(crate) fn loaded_at(&self) -> Option<UnixTime> {
+        match self {
+            Self::Live(admitted) => Some(admitted.loaded_at),
+            Self::Dead(target) | Self::Superseded(Some(target)) | Self::Undecodable { target, .. } => {
+                Some(target.loaded_at)
+            }
+            Self::Absent | Self::Ambiguous | Self::Stale | Self::Superseded(None) => None,
+        }
+    }
+
+    /// Where an end strikes.
+    pub(crate) fn end_target(self) -> Option<EndTarget> {
+        match self {
+            Self::Live(admitted) => {
+                let Admitted { live: Live { key, version, .. }, loaded_at, .. } = *admitted;
+                Some(EndTarget { key, version: Some(version), loaded_at })
+            }
+            Self::Dead(target) | Self::Superseded(Some(target)) | Self::Undecodable { target, .. } => Some(target),
+            Self::Absent | Self::Ambiguous | Self::Stale | Self::Superseded(None) => None,
+        }
+    }
+
     fn rank(&self) -> u8 {
         match self {
             Self::Absent => 0,
@@ -147,7 +170,8 @@ impl Admission {
         now: UnixTime,
         events: &mut Events,
     ) -> Arrival {
-        self.since.get_or_insert(now);
+        let loaded_at = *self.since.get_or_insert(now);
+        let target = |key, version| EndTarget { key, version, loaded_at };
         let expires_in = found.as_ref().and_then(|stored| stored.expires_in);
         let opened = match Sight::of(policy, &self.key, found) {
             Sight::Moved(moved, _) if moved.closes_at.is_some_and(|at| at <= now) => {
@@ -173,21 +197,21 @@ impl Admission {
             }
             Sight::Ended(ended) if is_superseded(policy, &ended, now) => {
                 events.push(Event::Superseded);
-                Opened::Superseded(ended.next.map(EndTarget::Follow))
+                Opened::Superseded(ended.next.map(|next| target(next, None)))
             }
             Sight::Ended(ended) => {
                 events.push(Event::ReusedEnded);
-                ended.next.map_or(Opened::Absent, |next| Opened::Dead(EndTarget::Follow(next)))
+                ended.next.map_or(Opened::Absent, |next| Opened::Dead(target(next, None)))
             }
             Sight::Undecodable(version, error) => {
                 events.push(Event::Undecodable);
-                Opened::Undecodable { target: EndTarget::At(self.key.clone(), version), error }
+                Opened::Undecodable { target: target(self.key.clone(), Some(version)), error }
             }
             Sight::Record(live) => match expires_in {
-                Some(ttl) if is_in_time(policy, &live.record, ttl, now) => self.admit(live, ttl, now),
+                Some(ttl) if is_in_time(policy, &live.record, ttl, now) => self.admit(live, ttl, loaded_at),
                 _ => {
                     events.push(Event::Expired);
-                    Opened::Dead(EndTarget::At(live.key, live.version))
+                    Opened::Dead(target(live.key, Some(live.version)))
                 }
             },
         };
@@ -206,14 +230,14 @@ impl Admission {
         Arrival::Opened(opened)
     }
 
-    fn admit(&self, live: Live, expires_in: Duration, now: UnixTime) -> Opened {
+    fn admit(&self, live: Live, expires_in: Duration, loaded_at: UnixTime) -> Opened {
         let standing = match &self.before {
             None => Standing { hops: self.hops, presented: (self.hops == 0).then(|| live.key.clone()) },
             Some(before) => Standing { hops: before.hops.saturating_add(self.hops), ..before.clone() },
         };
         Opened::Live(Box::new(Admitted {
             expires_in,
-            loaded_at: self.since.unwrap_or(now),
+            loaded_at,
             outdated: self.tickets.get(self.index).is_some_and(|ticket| ticket.outdated),
             standing,
             live,

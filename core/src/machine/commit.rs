@@ -79,12 +79,11 @@ pub(crate) struct Renewal {
 }
 
 /// Where an end strikes.
-#[derive(Clone)]
-pub(crate) enum EndTarget {
-    /// What was read there in this version.
-    At(StoreKey, Version),
-    /// Whatever is there.
-    Follow(StoreKey),
+pub(crate) struct EndTarget {
+    pub(crate) key: StoreKey,
+    /// What was read there; without it, whatever is there.
+    pub(crate) version: Option<Version>,
+    pub(crate) loaded_at: UnixTime,
 }
 
 /// What a request asked for, and how far its commit is.
@@ -108,6 +107,8 @@ pub(crate) struct Job {
 
     /// The record was written, and needs no touch.
     pub(crate) wrote: bool,
+    /// When the last operation was asked for: what its answer tells may be as old.
+    pub(crate) sent: UnixTime,
     pub(crate) replays: u32,
     pub(crate) operations: u32,
     pub(crate) hops: u32,
@@ -125,6 +126,11 @@ impl Job {
         let mut record = Box::new(Record::new(self.now, self.lifetime.unwrap_or(policy.lifetime)));
         record.data = data;
         record
+    }
+
+    /// Tells whether so much time has passed since the load that pointers and tombstones may have run out.
+    pub(crate) fn is_late(&self, policy: &Policy) -> bool {
+        self.now.since(self.loaded_at) > policy.max_request
     }
 
     /// Counts one more try over what others wrote.

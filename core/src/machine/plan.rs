@@ -10,7 +10,7 @@ use crate::{
     loaded::Loaded,
     machine::{
         admission::{Admitted, Opened, Standing},
-        commit::{EndTarget, Job},
+        commit::Job,
         protocol::Commit,
     },
     record::Nonce,
@@ -64,10 +64,11 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         nonce,
         id,
         now,
-        loaded_at: now,
+        loaded_at: opened.loaded_at().unwrap_or(now),
         expires_in: Duration::ZERO,
         standing: Standing::default(),
         wrote: false,
+        sent: now,
         replays: 0,
         operations: 0,
         hops: 0,
@@ -80,10 +81,9 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
     }
     match opened {
         Opened::Live(admitted) if plan != Plan::End => {
-            let Admitted { mut live, expires_in, loaded_at, standing, .. } = *admitted;
+            let Admitted { mut live, expires_in, standing, .. } = *admitted;
             live.record.data = data;
             job.expires_in = expires_in;
-            job.loaded_at = loaded_at;
             job.standing = standing;
             let commit = Commit { shell, job };
             match plan {
@@ -95,13 +95,10 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
                 }
             }
         }
-        Opened::Live(admitted) => Commit { shell, job }.strike(EndTarget::At(admitted.live.key, admitted.live.version)),
-        Opened::Dead(target) | Opened::Superseded(Some(target)) | Opened::Undecodable { target, .. }
-            if plan == Plan::End =>
-        {
-            Commit { shell, job }.strike(target)
-        }
-        _ => Commit { shell, job }.create(data),
+        opened => match opened.end_target() {
+            Some(target) if plan == Plan::End => Commit { shell, job }.end(target),
+            _ => Commit { shell, job }.create(data),
+        },
     }
 }
 
@@ -109,6 +106,10 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
 fn refusal(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<CommitError> {
     let Loaded { destroy, rotate, .. } = *loaded;
     let changed = loaded.is_changed();
+    let acts = destroy || (matches!(loaded.opened, Opened::Live(_)) && (changed || rotate));
+    if acts && loaded.opened.loaded_at().is_some_and(|at| is_late(shell, at, now)) {
+        return Some(CommitError::TooLate);
+    }
     match &loaded.opened {
         Opened::Ambiguous if changed || rotate || destroy => Some(CommitError::Ambiguous),
         Opened::Stale if destroy => Some(CommitError::StaleTicket),
@@ -116,9 +117,6 @@ fn refusal(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<CommitError>
         Opened::Superseded(Some(_)) if destroy => None,
         Opened::Stale | Opened::Superseded(_) if changed => Some(CommitError::Lost),
         Opened::Undecodable { error, .. } if destroy && !error.may_be_ended() => Some(CommitError::Undecodable(*error)),
-        Opened::Live(admitted) if (changed || rotate || destroy) && is_late(shell, admitted, now) => {
-            Some(CommitError::TooLate)
-        }
         Opened::Absent | Opened::Dead(_) if changed && !shell.may_create => Some(CommitError::CrossSite),
         _ => None,
     }
@@ -173,8 +171,8 @@ fn draw(
     Ok((Nonce::from_bytes(nonce), id))
 }
 
-fn is_late(shell: &Shell, admitted: &Admitted, now: UnixTime) -> bool {
-    now.since(admitted.loaded_at) > shell.policy.max_request
+fn is_late(shell: &Shell, loaded_at: UnixTime, now: UnixTime) -> bool {
+    now.since(loaded_at) > shell.policy.max_request
 }
 
 /// Only where the new ticket reaches a page; never for a request that came through a pointer, and never without
@@ -185,6 +183,6 @@ fn is_renewal_due(shell: &Shell, admitted: &Admitted, now: UnixTime) -> bool {
     let may_renew = shell.may_renew
         && admitted.standing.hops == 0
         && shell.policy.codec.has_markers()
-        && !is_late(shell, admitted, now);
+        && !is_late(shell, admitted.loaded_at, now);
     may_renew && (by_age || admitted.outdated)
 }

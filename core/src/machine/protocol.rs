@@ -420,11 +420,14 @@ impl Commit {
 
     // End
 
-    pub(crate) fn strike(self, target: EndTarget) -> Step {
-        let (key, version) = match target {
-            EndTarget::At(key, version) => (key, version),
-            EndTarget::Follow(key) => return self.hop(key, Why::End),
-        };
+    pub(crate) fn end(self, target: EndTarget) -> Step {
+        match target.version {
+            Some(version) => self.strike(target.key, version),
+            None => self.hop(target.key, Why::End),
+        }
+    }
+
+    fn strike(self, key: StoreKey, version: Version) -> Step {
         if !self.shell.policy.codec.has_markers() {
             return self.ask(Op::Remove { key: key.clone(), version }, State::Ending(key));
         }
@@ -436,6 +439,8 @@ impl Commit {
 
     fn saw_end(mut self, key: StoreKey, found: Option<Stored>) -> Step {
         let (version, error) = match Sight::of(&self.shell.policy, &key, found) {
+            // A pointer or a tombstone may have run out meanwhile.
+            Sight::Absent if self.job.is_late(&self.shell.policy) => return self.fail_end(CommitError::TooLate, key),
             Sight::Absent => return self.ended(End::Vanished),
             Sight::Ended(Ended { next: Some(next), .. }) => return self.hop(next, Why::End),
             Sight::Ended(ended) if ended.by == self.job.nonce => return self.ended(End::Ended),
@@ -454,7 +459,7 @@ impl Commit {
             return self.fail_end(CommitError::Undecodable(error), key);
         }
         match self.job.count_replay() {
-            Ok(()) => self.strike(EndTarget::At(key, version)),
+            Ok(()) => self.strike(key, version),
             Err(error) => self.fail_end(error, key),
         }
     }
@@ -487,7 +492,8 @@ impl Commit {
     fn fail_end(mut self, error: CommitError, key: StoreKey) -> Step {
         let error = if self.job.unsettled.is_some() { CommitError::OutcomeUnknown } else { error };
         self.job.end = Some(End::Failed);
-        let mut loaded = Loaded::new(Arc::clone(&self.shell.policy), Opened::Dead(EndTarget::Follow(key)));
+        let target = EndTarget { key, version: None, loaded_at: self.job.loaded_at };
+        let mut loaded = Loaded::new(Arc::clone(&self.shell.policy), Opened::Dead(target));
         loaded.destroy();
         self.finish(Err(error), After::State(SessionState::Ready(loaded)))
     }
@@ -496,6 +502,7 @@ impl Commit {
 
     pub(crate) fn ask(mut self, op: Op, state: State) -> Step {
         self.job.operations += 1;
+        self.job.sent = self.job.now;
         if self.job.operations > MAX_OPERATIONS {
             return match state {
                 State::Ending(key) | State::Looking(key, Why::End) => self.fail_end(CommitError::Contention, key),

@@ -20,10 +20,9 @@ impl Commit {
     }
 
     pub(crate) fn rest(self, live: Live) -> Step {
-        let is_late = self.job.now.since(self.job.loaded_at) > self.shell.policy.max_request;
         let is_first = self.job.standing.presented.as_ref() == Some(&live.key);
         match &live.record.predecessor {
-            _ if is_late => self.rested(live),
+            _ if self.job.is_late(&self.shell.policy) => self.rested(live),
             Some(predecessor) if is_first => {
                 let key = predecessor.clone();
                 self.ask(Op::Load { key: key.clone() }, State::Presenting(live, key))
@@ -74,10 +73,10 @@ impl Commit {
 
     /// The request's session lives on.
     pub(crate) fn rested(self, live: Live) -> Step {
-        let Job { now, loaded_at, expires_in, wrote, .. } = self.job;
+        let Job { sent, loaded_at, expires_in, wrote, .. } = self.job;
         let (expires_in, loaded_at) = match wrote {
             false => (expires_in, loaded_at),
-            true => (self.shell.policy.longest.ttl(&live.record, now), now),
+            true => (self.shell.policy.longest.ttl(&live.record, sent), sent),
         };
         let standing = self.job.standing.clone();
         let admitted = Admitted { live, expires_in, loaded_at, outdated: false, standing };

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use cloakroom_core::{Access, CommitError, CookieChange, End, Entry, Event, Loaded, Session, limits};
+use cloakroom_core::{Access, CommitError, CookieChange, End, Entry, Event, Loaded, Session, Step, limits};
 
-use crate::common::{MINUTE, SECOND, World, add, has, ticket};
+use crate::common::{Fault, MINUTE, SECOND, World, add, has, ticket};
 
 const LONGEST: Duration = limits::DEFAULT_MAX_REQUEST;
 const MILLI: Duration = Duration::from_millis(1);
@@ -42,6 +42,69 @@ fn an_end_of_a_ticket_renewed_away_meanwhile_does_not_take_the_newer_one_from_th
     }
     assert!(w.entry(&w.key(&old)).is_none(), "the pointer is gone");
     let done = w.commit(late);
+    assert_eq!((done.result(), done.end()), (Err(CommitError::TooLate), Some(End::Failed)));
+    assert_eq!(done.cookie(), CookieChange::Keep);
+    assert!(w.opens(&jar));
+}
+
+#[test]
+fn an_end_that_failed_is_not_tried_again_so_late() {
+    let mut w = World::new();
+    let old = w.sign_in();
+    let late = w.slow(&old, Loaded::destroy);
+    let mut jar = old.clone();
+    w.act(&mut jar, Loaded::rotate);
+    w.store.fault(0, Fault::Failed);
+    let failed = w.commit(late);
+    assert_eq!((failed.result(), failed.end()), (Err(CommitError::Store), Some(End::Failed)));
+    let late = failed.reopen();
+    for _ in 0..5 {
+        w.act(&mut jar, add(1));
+        w.pass(4 * MINUTE);
+    }
+    assert!(w.entry(&w.key(&old)).is_none(), "the pointer is gone");
+    w.ops();
+    let done = w.commit(late);
+    assert_eq!((done.result(), done.end()), (Err(CommitError::TooLate), Some(End::Failed)));
+    assert_eq!((done.cookie(), w.ops().as_str()), (CookieChange::Keep, ""));
+    assert!(w.opens(&jar));
+}
+
+#[test]
+fn an_end_that_was_on_its_way_so_long_tells_nothing_by_what_it_does_not_find() {
+    let mut w = World::new();
+    let old = w.sign_in();
+    let slow = w.slow(&old, Loaded::destroy);
+    let on_its_way = w.start(slow);
+    let mut jar = old.clone();
+    w.act(&mut jar, Loaded::rotate);
+    for _ in 0..5 {
+        w.act(&mut jar, add(1));
+        w.pass(4 * MINUTE);
+    }
+    let done = w.finish(on_its_way);
+    assert_eq!((done.result(), done.end()), (Err(CommitError::TooLate), Some(End::Failed)));
+    assert_eq!(done.cookie(), CookieChange::Keep);
+    assert!(w.opens(&jar));
+}
+
+#[test]
+fn what_a_save_wrote_is_as_old_as_its_operation() {
+    let mut w = World::new();
+    let old = w.sign_in();
+    let slow = w.slow(&old, add(1));
+    let Step::Io(io) = w.start(slow) else { panic!("it writes") };
+    let outcome = w.store.perform(io.op());
+    let mut jar = old.clone();
+    w.act(&mut jar, Loaded::rotate);
+    for _ in 0..5 {
+        w.act(&mut jar, add(1));
+        w.pass(4 * MINUTE);
+    }
+    let Step::Done(done) = io.resume(outcome, w.now()) else { panic!("it wrote") };
+    let mut session = done.reopen();
+    w.access(&mut session).unwrap().destroy();
+    let done = w.commit(session);
     assert_eq!((done.result(), done.end()), (Err(CommitError::TooLate), Some(End::Failed)));
     assert_eq!(done.cookie(), CookieChange::Keep);
     assert!(w.opens(&jar));
