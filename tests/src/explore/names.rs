@@ -18,8 +18,16 @@ pub struct KeyNo(pub u8);
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ValueNo(pub u32);
 
-/// The time of every request.
+/// When a search starts.
 pub const NOW: UnixTime = UnixTime::from_millis(1_700_000_000_000);
+
+/// Seconds since the start of the search.
+pub type At = u32;
+
+/// Returns a moment as the machine is told it.
+pub fn moment(at: At) -> UnixTime {
+    NOW.saturating_add(Duration::from_secs(at.into()))
+}
 
 /// How the engine and the store are set up.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,13 +68,34 @@ impl fmt::Display for Setting {
 pub enum Content {
     /// A tombstone, and the request that set it.
     Ended(u8),
-    /// A pointer, and whether it has closed.
-    Moved(KeyNo, bool),
-    /// A record: how often each edit is in it, by the edit's number.
-    Record(Vec<(u8, u64)>),
+    /// A pointer, and when it closes if its successor was presented.
+    Moved(KeyNo, Option<At>),
+    /// A record.
+    Record(Held),
 }
 
+/// What a record holds, as far as the rules look at it.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// How often each edit is in it, by the edit's number.
+    pub edits: Vec<(u8, u64)>,
+    /// The number that every edit adds one to.
+    pub sum: u64,
+    /// The edit that wrote last what every edit overwrites.
+    pub last: Option<u8>,
+    /// The key whose pointer is to be closed.
+    pub predecessor: Option<KeyNo>,
+    /// The absolute deadline.
+    pub deadline: At,
+}
+
+/// The name of the number that every edit adds one to.
+pub const SUM: &str = "sum";
+/// The name of what every edit overwrites.
+pub const LAST: &str = "last";
+
 const RING: &str = "1:primary:b2xkLfqXkm3PJVTVE_Ec7PZUR8w8ugMvAfqTKmlWcBw";
+const STRANGERS_RING: &str = "1:primary:bmV3LZIvWKNo4vJ8RFUlWsEAW0Al5iXgbDBzCkeVLzk";
 
 /// The edit that the session at the start holds.
 pub const FIRST_EDIT: u8 = 99;
@@ -84,6 +113,7 @@ pub struct Names {
     minted: HashMap<StoreKey, (u8, u8)>,
     keys: Vec<StoreKey>,
     tickets: HashMap<KeyNo, String>,
+    forged: String,
     values: Vec<(Value, Content)>,
     by_bytes: HashMap<Vec<u8>, ValueNo>,
 }
@@ -111,7 +141,12 @@ impl Names {
                 minted.insert(scheme.store_key(&SessionId::from_bytes(&bytes).expect("an id")), (author, draw));
             }
         }
+        let mut forged = format!("{}=", CookiePolicy::NAME);
+        let stranger: Keyring = STRANGERS_RING.parse().expect("a ring");
+        let id = SessionId::from_bytes(&[7; SessionId::NATIVE_LEN]).expect("an id");
+        SignedTokens::new(&stranger, "main", CookiePolicy::NAME).mint(&id, &mut forged);
         Self {
+            forged,
             engine: builder.build().expect("an engine"),
             tokens: SignedTokens::new(&ring(), "main", CookiePolicy::NAME),
             scheme,
@@ -166,9 +201,9 @@ impl Names {
         key
     }
 
-    /// Returns the cookie pair of a published ticket.
-    pub fn cookie(&self, ticket: KeyNo) -> &str {
-        &self.tickets[&ticket]
+    /// Returns the header of a request with these tickets, and beside them one that somebody made up.
+    pub fn header(&self, tickets: impl IntoIterator<Item = KeyNo>) -> String {
+        tickets.into_iter().fold(self.forged.clone(), |header, ticket| format!("{header}; {}", self.tickets[&ticket]))
     }
 
     /// Returns the number of stored bytes.
@@ -179,14 +214,23 @@ impl Names {
         let content = match JsonCodec.decode(key, value).expect("an entry") {
             Entry::Ended(ended) => Content::Ended(ended.by.as_bytes()[0]),
             Entry::Moved(moved) => {
-                let closed = moved.closes_at.is_some_and(|at| at <= NOW);
-                Content::Moved(self.key_no(&moved.to), closed)
+                let closes_at = moved.closes_at.map(|at| seconds(&at.since(NOW)));
+                Content::Moved(self.key_no(&moved.to), closes_at)
             }
             Entry::Record(record) => {
-                let count = |(name, raw): (&str, &str)| {
-                    (name.parse().expect("the name of an edit"), raw.parse().expect("a count"))
+                let mut held = Held {
+                    predecessor: record.predecessor.as_ref().map(|key| self.key_no(key)),
+                    deadline: seconds(&record.deadline.since(NOW)),
+                    ..Held::default()
                 };
-                Content::Record(record.data.iter().map(count).collect())
+                for (name, raw) in record.data.iter() {
+                    match name {
+                        SUM => held.sum = raw.parse().expect("a count"),
+                        LAST => held.last = Some(raw.parse().expect("an edit")),
+                        edit => held.edits.push((edit.parse().expect("an edit"), raw.parse().expect("a count"))),
+                    }
+                }
+                Content::Record(held)
             }
         };
         // Numbers start at 1, so that 0 is free for "nothing".
@@ -205,6 +249,11 @@ impl Names {
     pub fn content(&self, number: ValueNo) -> &Content {
         &self.values[number.0 as usize - 1].1
     }
+}
+
+/// Returns a length in seconds, whole as all are here.
+pub fn seconds(length: &Duration) -> At {
+    At::try_from(length.as_secs()).expect("short")
 }
 
 /// A codec of a format that has nothing but records.

@@ -4,11 +4,12 @@ use core::time::Duration;
 use std::collections::HashMap;
 
 use cloakroom_core::{
-    Access, CommitError, CookieChange, Done, End, Event, Op, Outcome, RequestInfo, Session, Step, Stored, Version,
+    Access, CommitError, CookieChange, Done, End, Event, Loaded, Op, Outcome, RequestInfo, Session, Step, Stored,
+    Version,
 };
 
 use super::{
-    names::{Drawn, KeyNo, NOW, Names},
+    names::{At, Drawn, KeyNo, LAST, Names, SUM, moment, seconds},
     world::{Answer, Ask, Seen},
 };
 
@@ -16,10 +17,20 @@ use super::{
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[allow(clippy::exhaustive_enums, reason = "tests choose among them")]
 pub enum Kind {
+    /// Comes without a ticket, and adds one to a number of its own.
+    Begin,
     /// Adds one to a number of its own.
     Change,
     /// Ends the session.
     Destroy,
+    /// Ends the session, saves, and adds one to a number: another session.
+    DestroyChange,
+    /// No request: time passes, to a moment at which something changes.
+    Expire,
+    /// Adds one to a number, and fails, so that this is dropped.
+    Fail,
+    /// Adds one to a number, ends the session, adds one to the number again, and fails: only the end is kept.
+    FailDestroy,
     /// Ends the session, and tries again once if that failed.
     Persist,
     /// Looks whether a session opens, and commits nothing: how the rules see what a ticket is worth.
@@ -43,6 +54,8 @@ pub enum Kind {
 enum Act {
     Change,
     Destroy,
+    Fail,
+    FailDestroy,
     Read,
     Renew,
     Restart,
@@ -51,10 +64,15 @@ enum Act {
 }
 
 impl Kind {
-    /// All that a client can send.
-    pub const ALL: [Self; 9] = [
+    /// All that a client can send, and time.
+    pub const ALL: [Self; 14] = [
+        Self::Begin,
         Self::Change,
         Self::Destroy,
+        Self::DestroyChange,
+        Self::Expire,
+        Self::Fail,
+        Self::FailDestroy,
         Self::Persist,
         Self::Read,
         Self::Renew,
@@ -66,10 +84,13 @@ impl Kind {
 
     fn acts(self) -> &'static [Act] {
         match self {
-            Self::Change => &[Act::Change],
+            Self::Begin | Self::Change => &[Act::Change],
             Self::Destroy => &[Act::Destroy],
+            Self::DestroyChange => &[Act::Destroy, Act::Change],
+            Self::Fail => &[Act::Fail],
+            Self::FailDestroy => &[Act::FailDestroy],
             Self::Persist => &[Act::Destroy, Act::Retry],
-            Self::Look => &[],
+            Self::Expire | Self::Look => &[],
             Self::Read => &[Act::Read],
             Self::Renew => &[Act::Renew],
             Self::Restart => &[Act::Restart],
@@ -81,7 +102,12 @@ impl Kind {
 
     /// Tells whether it ends sessions.
     pub fn ends(self) -> bool {
-        matches!(self, Self::Destroy | Self::Persist | Self::Restart | Self::RotateDestroy)
+        match self {
+            Self::Begin | Self::Change | Self::Expire | Self::Fail | Self::Look => false,
+            Self::Read | Self::Renew | Self::Rotate | Self::Save => false,
+            Self::Destroy | Self::DestroyChange | Self::FailDestroy | Self::Persist => true,
+            Self::Restart | Self::RotateDestroy => true,
+        }
     }
 }
 
@@ -92,10 +118,8 @@ pub struct Request {
     pub kind: Kind,
     /// Its number: its edits and its randomness follow from it.
     pub number: u8,
-    /// Its ticket.
-    pub ticket: KeyNo,
-    /// A second one, if it brought two.
-    pub second: Option<KeyNo>,
+    /// Its tickets, two at most.
+    pub tickets: [Option<KeyNo>; 2],
 }
 
 /// What a commit came to.
@@ -103,6 +127,8 @@ pub struct Request {
 pub struct Report {
     /// The edit that was made, if one was.
     pub edit: Option<u8>,
+    /// The edit was given up before the commit.
+    pub dropped: bool,
     /// Where the session was found; nowhere when a change makes one.
     pub found: Option<KeyNo>,
     /// It is the request's first.
@@ -113,12 +139,18 @@ pub struct Report {
     pub result: Result<(), CommitError>,
     /// What came of the end.
     pub end: Option<End>,
+    /// This commit, or an earlier one of the request, ended the session or found it vanished.
+    pub has_ended: bool,
     /// The cookie that is owed.
     pub cookie: Cookie,
     /// The response is sent with it.
     pub last: bool,
     /// A ticket was refused because its successor is in use.
     pub reused: bool,
+    /// The request brought no ticket.
+    pub ticketless: bool,
+    /// An operation of the request failed, or did not say what it did.
+    pub troubled: bool,
 }
 
 /// What a response does to the cookie.
@@ -130,25 +162,38 @@ pub enum Cookie {
     Set(KeyNo),
 }
 
+/// An answer as a request hears it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Heard {
+    /// What the store did.
+    pub answer: Answer,
+    /// When it did it.
+    pub at: At,
+    /// When the request goes on: at once, or after some time on the wire or in its handler.
+    pub heard: At,
+}
+
 /// A place in a request's history: what it asks for, or that it is over.
 #[derive(Clone, Debug)]
 pub struct Place {
     request: Request,
     /// The place before, and the answer that led here.
-    before: Option<(u32, Answer)>,
+    before: Option<(u32, Heard)>,
     /// What it asks for; nothing when it is over.
     pub ask: Option<Ask>,
     /// The commits that ended on the way here from the place before.
     pub reports: Vec<Report>,
     /// Where the session was found that it has.
     pub found: Option<KeyNo>,
+    /// When its first load was answered.
+    pub since: Option<At>,
 }
 
 /// The places of all requests that were met: the tree of their histories.
 #[derive(Debug, Default)]
 pub struct Places {
     roots: HashMap<Request, u32>,
-    next: HashMap<(u32, Answer), u32>,
+    next: HashMap<(u32, Heard), u32>,
     all: Vec<Place>,
 }
 
@@ -164,14 +209,22 @@ impl Places {
     }
 
     /// Returns where an answer leads.
-    pub fn after(&mut self, names: &mut Names, place: u32, answer: Answer) -> u32 {
-        if let Some(known) = self.next.get(&(place, answer)) {
+    pub fn after(&mut self, names: &mut Names, place: u32, heard: Heard) -> u32 {
+        if let Some(known) = self.next.get(&(place, heard)) {
             return *known;
         }
         let request = self.at(place).request;
-        let after = self.add(names, request, Some((place, answer)));
-        self.next.insert((place, answer), after);
+        let after = self.add(names, request, Some((place, heard)));
+        self.next.insert((place, heard), after);
         after
+    }
+
+    /// Returns where a request is that hears the last answer only later; nowhere else before its first.
+    pub fn later(&mut self, names: &mut Names, place: u32, at: At) -> u32 {
+        match self.at(place).before {
+            Some((before, heard)) => self.after(names, before, Heard { heard: at, ..heard }),
+            None => place,
+        }
     }
 
     /// Returns a place.
@@ -189,18 +242,20 @@ impl Places {
         self.all.is_empty()
     }
 
-    fn add(&mut self, names: &mut Names, request: Request, before: Option<(u32, Answer)>) -> u32 {
+    fn add(&mut self, names: &mut Names, request: Request, before: Option<(u32, Heard)>) -> u32 {
         let mut history = Vec::new();
         let mut at = before;
-        while let Some((place, answer)) = at {
-            history.push(answer);
+        while let Some((place, heard)) = at {
+            history.push(heard);
             at = self.at(place).before;
         }
         history.reverse();
-        let mut replay = Replay { names, history: &history, taken: 0, reports: Vec::new(), found: None };
+        let since = history.first().map(|first| first.at);
+        let (reports, found) = (Vec::new(), None);
+        let mut replay = Replay { names, history: &history, taken: 0, now: 0, troubled: false, reports, found };
         let ask = replay.run(request);
         let Replay { reports, found, .. } = replay;
-        self.all.push(Place { request, before, ask, reports, found });
+        self.all.push(Place { request, before, ask, reports, found, since });
         u32::try_from(self.all.len() - 1).expect("few places")
     }
 }
@@ -208,8 +263,11 @@ impl Places {
 /// A request done again, with the answers that it was given.
 struct Replay<'a> {
     names: &'a mut Names,
-    history: &'a [Answer],
+    history: &'a [Heard],
     taken: usize,
+    /// When it goes on.
+    now: At,
+    troubled: bool,
     /// Those that came after the last answer.
     reports: Vec<Report>,
     found: Option<KeyNo>,
@@ -233,13 +291,11 @@ impl Replay<'_> {
     }
 
     fn acts(&mut self, request: Request) -> Result<(), Stop> {
-        let mut header = self.names.cookie(request.ticket).to_owned();
-        if let Some(second) = request.second {
-            header = format!("{header}; {}", self.names.cookie(second));
-        }
+        let header = self.names.header(request.tickets.into_iter().flatten());
         let mut session = self.names.engine.open([header.as_bytes()], &RequestInfo::new());
         let mut entropy = Drawn { author: request.number, draw: 0 };
         let acts = request.kind.acts();
+        let mut has_ended = false;
         if acts.is_empty() {
             self.admit(&mut session)?;
         }
@@ -250,23 +306,34 @@ impl Replay<'_> {
             match act {
                 Act::Change | Act::Read | Act::Retry => {}
                 Act::Destroy | Act::Restart => loaded.destroy(),
+                Act::Fail => make(edit, loaded),
+                Act::FailDestroy => {
+                    make(edit, loaded);
+                    loaded.destroy();
+                    make(edit, loaded);
+                }
                 Act::Renew | Act::Rotate => loaded.rotate(),
             }
-            let edits = matches!(act, Act::Change | Act::Restart | Act::Rotate);
-            if edits {
-                let add = |count: Option<u64>| count.unwrap_or(0) + 1;
-                loaded.update(&edit.to_string(), add).expect("a readable session");
+            let edits = !matches!(act, Act::Destroy | Act::Read | Act::Renew | Act::Retry);
+            let dropped = matches!(act, Act::Fail | Act::FailDestroy);
+            if dropped {
+                session.drop_edits();
+            } else if edits {
+                make(edit, loaded);
             }
-            let done = self.settle(session.commit(NOW, &mut entropy))?;
+            let done = self.settle(session.commit(moment(self.now), &mut entropy))?;
+            has_ended |= matches!(done.end(), Some(End::Ended | End::Vanished));
             let again = matches!(acts.get(index + 1), Some(Act::Retry)) && done.end() != Some(End::Failed);
             let last = again || index + 1 == acts.len();
             let report = Report {
                 edit: edits.then_some(edit),
+                dropped,
                 found: self.found,
                 first: index == 0,
-                destroys: matches!(act, Act::Destroy | Act::Restart | Act::Retry),
+                destroys: matches!(act, Act::Destroy | Act::FailDestroy | Act::Restart | Act::Retry),
                 result: done.result(),
                 end: done.end(),
+                has_ended,
                 cookie: match done.cookie() {
                     CookieChange::Clear(_) => Cookie::Clear,
                     CookieChange::Keep => Cookie::Keep,
@@ -274,6 +341,8 @@ impl Replay<'_> {
                 },
                 last,
                 reused: done.events().iter().any(|event| event == Event::ReusedRenewed),
+                ticketless: request.tickets == [None; 2],
+                troubled: self.troubled,
             };
             self.reports.push(report);
             if last {
@@ -295,12 +364,13 @@ impl Replay<'_> {
                 Access::Load(load) => load,
             };
             let ask = Ask::Load { key: self.names.key_no(load.key()) };
-            let found = match self.answer(ask)? {
+            let Heard { answer, at, .. } = self.answer(ask)?;
+            let found = match answer {
                 Answer::Found(seen) => Some(self.stored(seen)),
                 Answer::Absent => None,
                 _ => return Err(Stop::Refused),
             };
-            access = load.supply(found, NOW).expect("a readable session");
+            access = load.supply(found, moment(at)).expect("a readable session");
         }
     }
 
@@ -310,7 +380,7 @@ impl Replay<'_> {
                 Step::Done(done) => return Ok(done),
                 Step::Io(io) => {
                     let ask = self.ask(io.op());
-                    let outcome = match self.answer(ask)? {
+                    let outcome = match self.answer(ask)?.answer {
                         Answer::Absent => Outcome::Absent,
                         Answer::Conflict(seen) => Outcome::Conflict(seen.map(|seen| self.stored(seen))),
                         Answer::Done(version) => Outcome::Done(Version::from_u64(version.into())),
@@ -320,23 +390,24 @@ impl Replay<'_> {
                         Answer::Removed => Outcome::Removed,
                         Answer::Unknown => Outcome::Unknown,
                     };
-                    step = io.resume(outcome, NOW);
+                    step = io.resume(outcome, moment(self.now));
                 }
             }
         }
     }
 
-    fn answer(&mut self, ask: Ask) -> Result<Answer, Stop> {
-        let answer = self.history.get(self.taken).copied().ok_or(Stop::Asks(ask))?;
+    fn answer(&mut self, ask: Ask) -> Result<Heard, Stop> {
+        let heard = self.history.get(self.taken).copied().ok_or(Stop::Asks(ask))?;
         self.taken += 1;
+        self.now = heard.heard;
+        self.troubled |= matches!(heard.answer, Answer::Failed | Answer::Unknown);
         self.reports.clear();
-        Ok(answer)
+        Ok(heard)
     }
 
     fn ask(&mut self, op: &Op) -> Ask {
         let key = self.names.key_no(op.key());
         let number = |version: &Version| u32::try_from(version.as_u64().expect("a number")).expect("small");
-        let seconds = |ttl: &Duration| u32::try_from(ttl.as_secs()).expect("short");
         match op {
             Op::Create { key: of, value, ttl } => {
                 Ask::Create { key, value: self.names.value_no(of, value), ttl: seconds(ttl) }
@@ -361,4 +432,12 @@ impl Replay<'_> {
             expires_in: Some(Duration::from_secs(seen.ttl.into())),
         }
     }
+}
+
+/// Makes an edit: counts itself, counts in the sum of all, and overwrites what others wrote.
+fn make(edit: u8, loaded: &mut Loaded) {
+    let add = |count: Option<u64>| count.unwrap_or(0) + 1;
+    loaded.update(&edit.to_string(), add).expect("a readable session");
+    loaded.update(SUM, add).expect("a readable session");
+    loaded.insert(LAST, &edit).expect("a readable session");
 }

@@ -1,12 +1,15 @@
 //! What must hold: one rule, one function.
 //!
-//! Most rules are promised for the time when all is at rest. They are checked in every world, which is stricter: a
-//! ticket opens at all times what it opens at rest.
+//! I6 (everywhere means everywhere) is about accounts, which are not there yet. Most rules are promised for the time when
+//! all is at rest. They are checked in every world, which is stricter: a ticket opens at all times what it opens at rest.
 
-use cloakroom_core::{CommitError, End};
+use cloakroom_core::{
+    CommitError, End,
+    limits::{DEFAULT_ABSOLUTE, DEFAULT_CLOCK_SKEW, DEFAULT_GRACE, DEFAULT_IDLE, DEFAULT_MAX_REQUEST},
+};
 
 use super::{
-    names::{Content, FIRST_EDIT, KeyNo, Names, ValueNo},
+    names::{At, Content, FIRST_EDIT, Held, KeyNo, Names, ValueNo, seconds},
     requests::{Cookie, Report},
     search::Plan,
     world::{Ask, Lineage, Slot, World},
@@ -26,68 +29,85 @@ pub struct View<'a> {
     pub names: &'a Names,
     /// The world.
     pub world: &'a World,
-    /// What each published ticket is worth, as the machine says.
-    pub opens: Vec<(KeyNo, Lineage, Opens)>,
+    /// The tickets that clients were given.
+    pub tickets: Vec<Ticket>,
 }
 
-/// What a ticket is worth.
+/// A ticket, what stands at the end of its way, and what the machine finds with it.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "said by their names")]
+pub struct Ticket {
+    pub key: KeyNo,
+    pub lineage: Lineage,
+    pub leads_to: LeadsTo,
+    pub found: Option<KeyNo>,
+}
+
+/// What stands where a ticket leads to: a pointer to another key that has closed, the tombstone of a request, a record
+/// whose time is up, nothing, or a live record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(missing_docs, reason = "said by their names")]
-pub enum Opens {
-    Absent,
-    Closed,
+pub enum LeadsTo {
+    Closed(KeyNo),
     Ended(u8),
+    Expired,
+    Nothing(KeyNo),
     Record(KeyNo, ValueNo),
 }
 
 /// Checks all rules about worlds.
 pub fn check(view: &View<'_>) -> Vec<Broken> {
-    let rules: [(&'static str, Rule); 5] = [
+    let rules: [(&'static str, Rule); 8] = [
         ("I1 finality", finality),
         ("I2 no lost update", no_lost_update),
         ("I2 none twice", none_twice),
         ("I3 one record", one_record),
+        ("I5 no fixation", no_fixation),
         ("I7 honest tickets", honest_tickets),
+        ("admission", admission),
+        ("first presentation", first_presentation),
     ];
     rules.into_iter().filter_map(|(name, rule)| rule(view).err().map(|how| (name, how))).collect()
 }
 
 /// After an acknowledged end, no ticket of the session opens anything.
 fn finality(view: &View<'_>) -> Result<(), String> {
-    for (ticket, lineage, opens) in &view.opens {
-        if view.world.ended.contains(lineage) && matches!(opens, Opens::Record(..)) {
-            return Err(format!("{} opens a session whose end was acknowledged", view.ticket(*ticket)));
-        }
+    match view.tickets.iter().find(|ticket| ticket.opens() && view.world.ended.contains(&ticket.lineage)) {
+        Some(ticket) => Err(format!("{} opens a session whose end was acknowledged", view.name(ticket))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// What was said to be stored is there, what was said not to be stored is not, and nothing of another session is.
+/// What was said to be stored is there, and what was said not to be stored is not.
 fn no_lost_update(view: &View<'_>) -> Result<(), String> {
-    for (lineage, edits) in view.records() {
-        let count = |edit: u8| edits.iter().find(|(known, _)| *known == edit).map_or(0, |(_, count)| *count);
-        if (count(FIRST_EDIT) == 1) != (lineage == 0) {
-            return Err("what the session held at the start is lost, or in another session".to_owned());
+    for (lineage, held) in view.records() {
+        if lineage == 0 && held.count(FIRST_EDIT) == 0 {
+            return Err("what the session held at the start is lost".to_owned());
         }
         for verdict in &view.world.verdicts {
-            let belongs = verdict.stored && verdict.lineage == lineage;
-            if belongs && count(verdict.edit) == 0 {
+            if verdict.stored && verdict.lineage == lineage && held.count(verdict.edit) == 0 {
                 return Err(format!("edit {} was acknowledged and is not there", verdict.edit));
             }
-            if !belongs && count(verdict.edit) > 0 {
-                let why = if verdict.stored { "belongs to another session" } else { "was said not to be stored" };
-                return Err(format!("edit {} {why} and is there", verdict.edit));
+            if !verdict.stored && held.count(verdict.edit) > 0 {
+                return Err(format!("edit {} was said not to be stored and is there", verdict.edit));
             }
         }
     }
     Ok(())
 }
 
-/// No edit is applied twice.
+/// No edit is applied twice or in part: the sum that every edit adds to counts each once, and what every edit overwrites
+/// was written by one that is there.
 fn none_twice(view: &View<'_>) -> Result<(), String> {
-    for (_, edits) in view.records() {
-        if let Some((edit, count)) = edits.iter().find(|(_, count)| *count > 1) {
+    for (_, held) in view.records() {
+        if let Some((edit, count)) = held.edits.iter().find(|(_, count)| *count > 1) {
             return Err(format!("edit {edit} is there {count} times"));
+        }
+        if held.sum != held.edits.len() as u64 {
+            return Err(format!("the edits add up to {}, and {} are there", held.sum, held.edits.len()));
+        }
+        if held.last.is_some_and(|edit| held.count(edit) == 0) {
+            return Err("the last edit is there in part".to_owned());
         }
     }
     Ok(())
@@ -95,24 +115,81 @@ fn none_twice(view: &View<'_>) -> Result<(), String> {
 
 /// All tickets of a lineage that open a record open the same one.
 fn one_record(view: &View<'_>) -> Result<(), String> {
-    let records = || view.opens.iter().filter(|(_, _, opens)| matches!(opens, Opens::Record(..)));
-    for (a, lineage, opens) in records() {
-        if let Some((b, _, _)) = records().find(|(_, other, what)| other == lineage && what != opens) {
-            return Err(format!("{} and {} open two records", view.ticket(*a), view.ticket(*b)));
+    let open = || view.tickets.iter().filter(|ticket| ticket.opens());
+    for a in open() {
+        if let Some(b) = open().find(|b| b.lineage == a.lineage && b.leads_to != a.leads_to) {
+            return Err(format!("{} and {} open two records", view.name(a), view.name(b)));
         }
     }
     Ok(())
 }
 
-/// A ticket opens something unless somebody ended its session, or used its successor.
+/// A ticket opens nothing of a session that began after it was given up, and none opens what an earlier session held.
+/// That is what a login asks for, and what an end that another session follows shows until there are logins.
+fn no_fixation(view: &View<'_>) -> Result<(), String> {
+    for (lineage, held) in view.records() {
+        if lineage != 0 && held.count(FIRST_EDIT) > 0 {
+            return Err("what the session held at the start is in another".to_owned());
+        }
+        let mut verdicts = view.world.verdicts.iter();
+        if let Some(foreign) = verdicts.find(|it| it.stored && it.lineage != lineage && held.count(it.edit) > 0) {
+            return Err(format!("edit {} belongs to another session and is there", foreign.edit));
+        }
+    }
+    Ok(())
+}
+
+/// Nobody is signed out without a cause: a ticket opens something unless somebody ended its session, its time is up, or
+/// its successor was presented, a grace ago.
 fn honest_tickets(view: &View<'_>) -> Result<(), String> {
-    for (ticket, _, opens) in &view.opens {
-        let ticket = view.ticket(*ticket);
-        match opens {
-            Opens::Absent if !view.world.may_vanish(view.plan) => return Err(format!("{ticket} leads to nothing")),
-            Opens::Closed if !view.plan.setting.no_grace => return Err(format!("{ticket} has closed in its grace")),
-            Opens::Ended(by) if !view.plan.kinds.get(usize::from(*by)).is_some_and(|kind| kind.ends()) => {
-                return Err(format!("{ticket} was ended by request {by}, which ends nothing"));
+    let View { plan, names, world, .. } = view;
+    let ends = |by: u8| plan.kinds.get(usize::from(by)).is_some_and(|kind| kind.ends());
+    let is_over = world.now >= seconds(&DEFAULT_ABSOLUTE);
+    for ticket in &view.tickets {
+        let how = match ticket.leads_to {
+            LeadsTo::Nothing(_) if world.may_vanish(plan) => continue,
+            LeadsTo::Nothing(key) => match world.slot(key).lapsed.map(|value| names.content(value)) {
+                Some(Content::Record(_) | Content::Moved(_, Some(_))) => continue,
+                Some(Content::Moved(_, None)) if is_over => continue,
+                Some(Content::Ended(by)) if ends(*by) => continue,
+                _ => "leads to nothing".to_owned(),
+            },
+            LeadsTo::Closed(to) if world.presented & (1 << to.0) == 0 => {
+                "has closed, and nobody presented its successor".to_owned()
+            }
+            LeadsTo::Closed(_) if !plan.setting.no_grace && world.now < seconds(&DEFAULT_GRACE) => {
+                "has closed in its grace".to_owned()
+            }
+            LeadsTo::Expired if !is_over => "has expired early".to_owned(),
+            LeadsTo::Ended(by) if !ends(by) => format!("was ended by request {by}, which ends nothing"),
+            LeadsTo::Closed(_) | LeadsTo::Ended(_) | LeadsTo::Expired | LeadsTo::Record(..) => continue,
+        };
+        return Err(format!("{} {how}", view.name(ticket)));
+    }
+    Ok(())
+}
+
+/// The machine finds what stands at the end of a ticket's way if that is a live record, and else nothing.
+fn admission(view: &View<'_>) -> Result<(), String> {
+    let live = |ticket: &Ticket| match ticket.leads_to {
+        LeadsTo::Record(key, _) => Some(key),
+        _ => None,
+    };
+    match view.tickets.iter().find(|ticket| live(ticket) != ticket.found) {
+        Some(ticket) => {
+            Err(format!("{} leads to {:?}, the machine says otherwise", view.name(ticket), ticket.leads_to))
+        }
+        None => Ok(()),
+    }
+}
+
+/// As long as a pointer is open, the record that it leads to knows it, so that its first presentation closes it.
+fn first_presentation(view: &View<'_>) -> Result<(), String> {
+    for (key, slot) in (0..).map(KeyNo).zip(&view.world.slots) {
+        let Some(Content::Moved(to, None)) = slot.value.map(|value| view.names.content(value)) else { continue };
+        match view.world.slot(*to).value.map(|value| view.names.content(value)) {
+            Some(Content::Record(held)) if held.predecessor != Some(key) => {
+                return Err(format!("nothing will ever close the pointer at {}", view.names.key_name(key)));
             }
             _ => {}
         }
@@ -137,22 +214,63 @@ pub fn touch_changes_nothing(world: &World, ask: Ask) -> Result<(), Broken> {
     }
 }
 
+/// Pointers and tombstones outlive every request that was admitted before them, an open pointer the session; a record
+/// lives no longer than its idle time.
+pub fn lives_long_enough(names: &Names, world: &World, ask: Ask) -> Result<(), Broken> {
+    let (Ask::Create { value, ttl, .. } | Ask::Replace { value, ttl, .. } | Ask::Touch { value, ttl, .. }) = ask else {
+        return Ok(());
+    };
+    let marker = seconds(&DEFAULT_MAX_REQUEST) + seconds(&DEFAULT_CLOCK_SKEW);
+    let lasts = match names.content(value) {
+        Content::Ended(_) | Content::Moved(_, Some(_)) => ttl >= marker,
+        Content::Moved(to, None) => {
+            let deadline = match world.slot(*to).value.map(|value| names.content(value)) {
+                Some(Content::Record(held)) => held.deadline,
+                _ => 0,
+            };
+            ttl >= marker && world.now + ttl >= deadline
+        }
+        Content::Record(held) => ttl <= seconds(&DEFAULT_IDLE) && ttl <= held.deadline,
+    };
+    if lasts { Ok(()) } else { Err(("times to live", format!("{ttl} s are wrong for {}", names.key_name(ask.key())))) }
+}
+
+/// A pointer is closed only when its successor's ticket was presented, a grace later, and that time never moves.
+pub fn closes_once(plan: &Plan, names: &Names, world: &World, ask: Ask) -> Result<(), Broken> {
+    let Ask::Replace { key, value, version, .. } = ask else { return Ok(()) };
+    let Content::Moved(to, Some(closes_at)) = names.content(value) else { return Ok(()) };
+    let broken = |how: &str| Err(("first presentation", format!("{} {how}", names.key_name(key))));
+    let grace: At = if plan.setting.no_grace { 0 } else { seconds(&DEFAULT_GRACE) };
+    match world.seen(key, plan.setting.store).filter(|seen| seen.version == version).map(|it| names.content(it.value)) {
+        _ if world.presented & (1 << to.0) == 0 => broken("is to close, and nobody presented its successor"),
+        _ if *closes_at < grace => broken("is to close in its grace"),
+        Some(Content::Moved(_, Some(before))) if closes_at > before => broken("is to close later than was said"),
+        _ => Ok(()),
+    }
+}
+
 /// I7: a ticket is set only for what is stored, and removed only by the request whose own end succeeded or found it
 /// vanished.
-pub fn honest_cookie(plan: &Plan, names: &Names, world: &World, report: &Report) -> Result<(), Broken> {
+pub fn honest_cookie(plan: &Plan, names: &Names, world: &World, by: u8, report: &Report) -> Result<(), Broken> {
     let broken = |how: &str| Err(("I7 honest cookies", how.to_owned()));
+    let entries = || world.slots.iter().filter_map(|slot| slot.value.or(slot.lapsed)).map(|value| names.content(value));
+    let ended = || world.may_vanish(plan) || entries().any(|entry| matches!(entry, Content::Ended(it) if *it == by));
     match report.cookie {
-        Cookie::Set(key) => match world.slot(key).value.map(|value| names.content(value)) {
-            // Where the ticket was earned with an earlier operation, others may have ended the session since.
-            Some(Content::Ended(_) | Content::Moved(..) | Content::Record(_)) => Ok(()),
-            None if world.may_vanish(plan) => Ok(()),
-            None => broken("a ticket is set for nothing"),
-        },
-        Cookie::Clear if !matches!(report.end, Some(End::Ended | End::Vanished)) => {
-            broken("the cookie is removed by a request that ended nothing")
+        Cookie::Set(_) if report.reused && report.found.is_none() => {
+            broken("a ticket that was renewed away makes a session, and overwrites its successor's cookie")
+        }
+        Cookie::Set(key) if world.slot(key).value.or(world.slot(key).lapsed).is_none() && !world.may_vanish(plan) => {
+            broken("a ticket is set for nothing")
+        }
+        Cookie::Clear if !report.has_ended => broken("the cookie is removed by a request that ended nothing"),
+        Cookie::Clear if report.end == Some(End::Ended) && !ended() => {
+            broken("the cookie is removed for an end that was another's")
         }
         Cookie::Keep if report.end == Some(End::Ended) => broken("an ended session's cookie is left in place"),
-        Cookie::Clear | Cookie::Keep => Ok(()),
+        Cookie::Keep if report.found.is_none() && report.edit.is_some() && !report.dropped && report.result.is_ok() => {
+            broken("a session is acknowledged that nobody has a ticket of")
+        }
+        Cookie::Clear | Cookie::Keep | Cookie::Set(_) => Ok(()),
     }
 }
 
@@ -160,8 +278,10 @@ pub fn honest_cookie(plan: &Plan, names: &Names, world: &World, report: &Report)
 pub fn honest_result(plan: &Plan, names: &Names, world: &World, report: &Report) -> Result<(), Broken> {
     let broken = |how: String| Err(("honest results", how));
     let is_ended = |slot: &Slot| slot.value.is_some_and(|value| matches!(names.content(value), Content::Ended(_)));
-    let may_be_gone = world.slots.iter().any(is_ended) || report.reused || world.may_vanish(plan);
-    if report.first && report.found.is_none() && !may_be_gone {
+    let is_expired = |slot: &Slot| slot.lapsed.is_some_and(|value| matches!(names.content(value), Content::Record(_)));
+    let may_vanish = world.may_vanish(plan) || world.slots.iter().any(is_expired);
+    let may_be_gone = world.slots.iter().any(is_ended) || report.reused || may_vanish || world.has_lapsed();
+    if report.first && report.found.is_none() && !report.ticketless && !may_be_gone {
         return broken("nothing opened, though nobody ended the session".to_owned());
     }
     if report.destroys && report.result.is_ok() && matches!(report.end, Some(End::Failed | End::Vanished)) {
@@ -170,10 +290,9 @@ pub fn honest_result(plan: &Plan, names: &Names, world: &World, report: &Report)
     let has_cause = match report.result {
         Ok(()) => true,
         Err(CommitError::Lost | CommitError::StaleTicket) => may_be_gone,
-        Err(CommitError::OutcomeUnknown | CommitError::Store) => {
-            world.faults < plan.faults || world.evictions < plan.evictions
-        }
-        Err(CommitError::Vanished) => world.may_vanish(plan),
+        Err(CommitError::OutcomeUnknown | CommitError::Store) => report.troubled || may_vanish,
+        Err(CommitError::TooLate) => world.now > 0,
+        Err(CommitError::Vanished) => may_vanish,
         Err(_) => false,
     };
     if has_cause { Ok(()) } else { broken(format!("{:?} without a cause", report.result)) }
@@ -186,20 +305,33 @@ impl World {
     }
 }
 
+impl Held {
+    /// Returns how often an edit is in the record.
+    pub fn count(&self, edit: u8) -> u64 {
+        self.edits.iter().find(|(known, _)| *known == edit).map_or(0, |(_, count)| *count)
+    }
+}
+
+impl Ticket {
+    fn opens(&self) -> bool {
+        matches!(self.leads_to, LeadsTo::Record(..)) || self.found.is_some()
+    }
+}
+
 impl View<'_> {
-    /// The records that open, with the edits in them.
-    fn records(&self) -> impl Iterator<Item = (Lineage, &[(u8, u64)])> {
-        self.opens.iter().filter_map(|(_, lineage, opens)| match opens {
-            Opens::Record(_, value) => match self.names.content(*value) {
-                Content::Record(edits) => Some((*lineage, edits.as_slice())),
+    /// The records that tickets open.
+    fn records(&self) -> impl Iterator<Item = (Lineage, &Held)> {
+        self.tickets.iter().filter_map(|ticket| match ticket.leads_to {
+            LeadsTo::Record(_, value) => match self.names.content(value) {
+                Content::Record(held) => Some((ticket.lineage, held)),
                 Content::Ended(_) | Content::Moved(..) => None,
             },
             _ => None,
         })
     }
 
-    fn ticket(&self, ticket: KeyNo) -> String {
-        format!("the ticket of {}", self.names.key_name(ticket))
+    fn name(&self, ticket: &Ticket) -> String {
+        format!("the ticket of {}", self.names.key_name(ticket.key))
     }
 }
 
@@ -212,41 +344,56 @@ mod tests {
         *,
     };
 
-    /// Which rules a world breaks when its tickets open what `opens` says, of a key and two records in turn.
-    fn broken(change: impl Fn(&mut World), opens: impl Fn(KeyNo, [ValueNo; 2]) -> Vec<Opens>) -> Vec<&'static str> {
+    /// Which rules a world breaks when its tickets lead to what `leads_to` says, of a key and two records in turn.
+    fn broken(
+        change: impl Fn(&mut World),
+        leads_to: impl Fn(KeyNo, [ValueNo; 2]) -> Vec<LeadsTo>,
+    ) -> Vec<&'static str> {
         let plan = Plan::new(&[Kind::Change, Kind::Destroy], 0);
         let mut search = Search::new(plan.clone());
         let mut world = search.start();
         let key = world.published[0].0;
-        let record = |edits: &str| {
+        let record = |data: &str| {
             let head = r#"{"format":1,"kind":"record","created":0,"deadline":9,"idle":9,"persistent":false,"issued":0"#;
-            Value::from(format!(r#"{head},"commits":1,"nonces":[],"schema":0,"data":{{{edits}}}}}"#).into_bytes())
+            Value::from(format!(r#"{head},"commits":1,"nonces":[],"schema":0,"data":{{{data}}}}}"#).into_bytes())
         };
-        let values = [record(r#""99":1"#), record(r#""99":1,"0":2"#)]
+        let values = [record(r#""99":1,"sum":1"#), record(r#""99":1,"0":2,"sum":2"#)]
             .map(|value| search.names.value_no(&StoreKey::new("k").unwrap(), &value));
         change(&mut world);
-        let opens = opens(key, values).into_iter().map(|opens| (key, 0, opens)).collect();
-        let view = View { plan: &plan, names: &search.names, world: &world, opens };
+        let ticket = |leads_to| {
+            let found = if let LeadsTo::Record(key, _) = leads_to { Some(key) } else { None };
+            Ticket { key, lineage: 0, leads_to, found }
+        };
+        let tickets = leads_to(key, values).into_iter().map(ticket).collect();
+        let view = View { plan: &plan, names: &search.names, world: &world, tickets };
         check(&view).into_iter().map(|(rule, _)| rule).collect()
     }
 
     #[test]
     fn every_rule_can_be_broken() {
-        let first = |key, [value, _]: [ValueNo; 2]| vec![Opens::Record(key, value)];
+        let first = |key, [value, _]: [ValueNo; 2]| vec![LeadsTo::Record(key, value)];
         assert_eq!(broken(|_| {}, first), [""; 0]);
         assert_eq!(broken(|world| world.ended.push(0), first), ["I1 finality"]);
         let stored = Verdict { edit: 0, lineage: 0, stored: true };
         assert_eq!(broken(|world| world.verdicts.push(stored), first), ["I2 no lost update"]);
         let denied = Verdict { stored: false, ..stored };
-        let second = |key, [_, value]: [ValueNo; 2]| vec![Opens::Record(key, value)];
+        let second = |key, [_, value]: [ValueNo; 2]| vec![LeadsTo::Record(key, value)];
         assert_eq!(broken(|world| world.verdicts.push(denied), second), ["I2 no lost update", "I2 none twice"]);
-        let both = |key, values: [ValueNo; 2]| values.map(|value| Opens::Record(key, value)).to_vec();
+        let foreign = Verdict { lineage: 1, ..stored };
+        assert_eq!(broken(|world| world.verdicts.push(foreign), second), ["I2 none twice", "I5 no fixation"]);
+        let both = |key, values: [ValueNo; 2]| values.map(|value| LeadsTo::Record(key, value)).to_vec();
         assert_eq!(broken(|_| {}, both), ["I2 none twice", "I3 one record"]);
-        assert_eq!(broken(|_| {}, |_, _| vec![Opens::Absent]), ["I7 honest tickets"]);
-        assert_eq!(broken(|_| {}, |_, _| vec![Opens::Closed]), ["I7 honest tickets"]);
-        assert_eq!(broken(|_| {}, |_, _| vec![Opens::Ended(0)]), ["I7 honest tickets"]);
-        assert_eq!(broken(|_| {}, |_, _| vec![Opens::Ended(FOUNDER)]), ["I7 honest tickets"]);
-        assert_eq!(broken(|_| {}, |_, _| vec![Opens::Ended(1)]), [""; 0]);
+        let honest = ["I7 honest tickets"];
+        assert_eq!(broken(|_| {}, |key, _| vec![LeadsTo::Nothing(key)]), honest);
+        assert_eq!(broken(|_| {}, |key, _| vec![LeadsTo::Closed(key)]), honest);
+        assert_eq!(broken(|world| world.now = 60, |key, _| vec![LeadsTo::Closed(key)]), honest);
+        let presented = |now| move |world: &mut World| (world.now, world.presented) = (now, 1);
+        assert_eq!(broken(presented(59), |key, _| vec![LeadsTo::Closed(key)]), honest);
+        assert_eq!(broken(presented(60), |key, _| vec![LeadsTo::Closed(key)]), [""; 0]);
+        assert_eq!(broken(|_| {}, |_, _| vec![LeadsTo::Expired]), honest);
+        assert_eq!(broken(|_| {}, |_, _| vec![LeadsTo::Ended(0)]), honest);
+        assert_eq!(broken(|_| {}, |_, _| vec![LeadsTo::Ended(FOUNDER)]), honest);
+        assert_eq!(broken(|_| {}, |_, _| vec![LeadsTo::Ended(1)]), [""; 0]);
     }
 
     #[test]

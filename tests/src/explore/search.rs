@@ -6,13 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cloakroom_core::{Access, CommitError, CookieChange, End, Op, Outcome, RequestInfo, Step, Version};
+use cloakroom_core::{
+    Access, CommitError, CookieChange, End, Op, Outcome, RequestInfo, Step, Version,
+    limits::{DEFAULT_MAX_REQUEST, MAX_HOPS},
+};
 
 use super::{
-    names::{Content, Drawn, FIRST_EDIT, FOUNDER, KeyNo, NOW, Names, RENEWER, Setting},
-    requests::{Cookie, Kind, Places, Report, Request},
-    rules::{self, Broken, Opens, View},
-    world::{Answer, Ask, Lineage, Progress, Slot, Verdict, World},
+    names::{At, Content, Drawn, FIRST_EDIT, FOUNDER, KeyNo, NOW, Names, RENEWER, SUM, Setting, seconds},
+    requests::{Cookie, Heard, Kind, Places, Report, Request},
+    rules::{self, Broken, LeadsTo, Ticket, View},
+    world::{Answer, Ask, Lineage, NOBODYS, Progress, Slot, Verdict, World},
 };
 
 /// What to search.
@@ -20,9 +23,9 @@ use super::{
 pub struct Plan {
     /// The requests.
     pub kinds: Vec<Kind>,
-    /// How many operations may go wrong.
+    /// How many things may go wrong.
     pub faults: u8,
-    /// How many entries the store may drop.
+    /// How many of them may be entries that the store drops.
     pub evictions: u8,
     /// The engine and the store.
     pub setting: Setting,
@@ -52,19 +55,25 @@ pub struct Exploration {
     pub took: Duration,
     /// The rules that were broken, each with a shortest story.
     pub broken: BTreeMap<&'static str, String>,
+    /// The most bytes that were in use for the worlds at a time, to a few percent.
+    pub bytes: usize,
 }
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Move {
+    /// The process is gone, with all its requests; what they sent may land at any time.
+    Crash,
     /// The store drops an entry.
     Evict(KeyNo),
     /// A write lands whose answer was lost.
     Land(Ask),
     /// A request does its next operation.
     Operate(u8, How),
-    /// A request starts, with its ticket and perhaps another, and does its first operation.
-    Start(u8, KeyNo, Option<KeyNo>, How),
+    /// Time passes. The requests of a set, by bits, go on only afterwards; what others sent is on its way meanwhile.
+    Pass(u8, At, u8),
+    /// A request starts, with its tickets, and does its first operation.
+    Start(u8, [Option<KeyNo>; 2], How),
 }
 
 /// How an operation goes.
@@ -92,14 +101,14 @@ pub struct Search {
     pub(super) plan: Plan,
     pub(super) names: Names,
     pub(super) places: Places,
-    /// The place that the last operation led to.
-    pub(super) last: Option<u32>,
+    /// What requests were told with the last move.
+    pub(super) told: Vec<(u8, Report)>,
 }
 
 impl Search {
     /// Builds the engine.
     pub fn new(plan: Plan) -> Self {
-        Self { names: Names::new(plan.setting), plan, places: Places::default(), last: None }
+        Self { names: Names::new(plan.setting), plan, places: Places::default(), told: Vec::new() }
     }
 
     fn run(&mut self) -> Exploration {
@@ -107,17 +116,24 @@ impl Search {
         let mut broken = BTreeMap::new();
         let mut moves = 0;
         let mut seen: HashSet<u128, BuildHasherDefault<Low>> = HashSet::default();
-        let mut trail: Vec<(u32, Move)> = Vec::new();
+        // Where a world was reached from, and by which of the moves there.
+        let mut trail: Vec<(u32, u16)> = Vec::new();
         let mut queue = VecDeque::new();
+        let mut bytes = 0;
         let start = self.start();
         seen.insert(digest(&start));
-        trail.push((0, Move::Land(Ask::Load { key: KeyNo(0) })));
+        trail.push((0, 0));
         queue.push_back((0_u32, start));
         while let Some((at, world)) = queue.pop_front() {
             if trail.len() >= self.plan.max_worlds {
+                queue.push_front((at, world));
                 break;
             }
-            for step in self.moves(&world) {
+            if at % 1024 == 0 {
+                let waiting = queue.len() * (size_of::<(u32, World)>() + world.heap());
+                bytes = bytes.max(waiting + seen.capacity() * 18 + trail.capacity() * size_of::<(u32, u16)>());
+            }
+            for (step, index) in self.moves(&world).into_iter().zip(0..) {
                 moves += 1;
                 let mut next = world.clone();
                 let mut found = self.make(&mut next, step).1;
@@ -127,11 +143,11 @@ impl Search {
                 }
                 for (rule, how) in &found {
                     if !broken.contains_key(rule) {
-                        broken.insert(*rule, self.story(&trail, at, step, how));
+                        broken.insert(*rule, self.story(&trail, at, index, how));
                     }
                 }
                 if is_new {
-                    trail.push((at, step));
+                    trail.push((at, index));
                     if found.is_empty() {
                         queue.push_back((u32::try_from(trail.len() - 1).expect("bounded"), next));
                     }
@@ -139,7 +155,8 @@ impl Search {
             }
         }
         let (worlds, histories) = (trail.len(), self.places.len());
-        Exploration { worlds, moves, histories, complete: queue.is_empty(), took: started.elapsed(), broken }
+        let (complete, took) = (queue.is_empty(), started.elapsed());
+        Exploration { worlds, moves, histories, complete, took, broken, bytes }
     }
 
     /// A session made by the machine, half of its idle time ago; once renewed, if the setting says so.
@@ -147,12 +164,14 @@ impl Search {
         let mut session = self.names.engine.open([], &RequestInfo::new());
         let Access::Ready(loaded) = session.access() else { panic!("there is no ticket") };
         loaded.insert(&FIRST_EDIT.to_string(), &1).expect("a new session");
+        loaded.insert(SUM, &1).expect("a new session");
         let Step::Io(io) = session.commit(NOW, &mut Drawn { author: FOUNDER, draw: 0 }) else { panic!("it creates") };
         let Op::Create { key, value, ttl } = io.op().clone() else { panic!("it creates") };
         let slot = Slot {
             value: Some(self.names.value_no(&key, &value)),
             version: 1,
-            ttl: u32::try_from(ttl.as_secs() / 2).expect("short"),
+            expires: seconds(&ttl) / 2,
+            lapsed: None,
         };
         let Step::Done(done) = io.resume(Outcome::Done(Version::from_u64(1)), NOW) else { panic!("it is done") };
         let CookieChange::Set(line) = done.cookie() else { panic!("it sets a ticket") };
@@ -166,13 +185,15 @@ impl Search {
             ended: Vec::new(),
             faults: self.plan.faults,
             evictions: self.plan.evictions,
+            now: 0,
+            presented: 0,
         };
         if self.plan.setting.starts_renewed {
-            let request = Request { kind: Kind::Renew, number: RENEWER, ticket, second: None };
+            let request = Request { kind: Kind::Renew, number: RENEWER, tickets: [Some(ticket), None] };
             let mut place = self.places.start(&mut self.names, request);
             while let Some(ask) = self.places.at(place).ask {
                 let answer = world.apply(ask, self.plan.setting.store);
-                place = self.places.after(&mut self.names, place, answer);
+                place = self.places.after(&mut self.names, place, Heard { answer, at: 0, heard: 0 });
             }
             let cookie = self.places.at(place).reports.first().map(|report| report.cookie);
             let Some(Cookie::Set(renewed)) = cookie else { panic!("it sets a ticket") };
@@ -181,12 +202,17 @@ impl Search {
         world
     }
 
-    fn moves(&self, world: &World) -> Vec<Move> {
+    /// What can happen in a world, in an order that is always the same.
+    pub(super) fn moves(&self, world: &World) -> Vec<Move> {
         let mut moves: Vec<Move> = world.late.iter().map(|ask| Move::Land(*ask)).collect();
         moves.dedup();
-        if world.evictions > 0 {
+        if world.faults > 0 && world.evictions > 0 {
             let held = (0..).zip(&world.slots).filter(|(_, slot)| slot.value.is_some());
             moves.extend(held.map(|(at, _)| Move::Evict(KeyNo(at))));
+        }
+        // One that writes and is gone is dropped, and one that loads just does not go on.
+        if world.faults > 0 && self.running(world).filter(|(_, place)| self.writes(*place)).count() > 1 {
+            moves.push(Move::Crash);
         }
         for (number, progress) in (0..).zip(&world.requests) {
             let kind = self.plan.kinds[usize::from(number)];
@@ -199,22 +225,33 @@ impl Search {
                     if (0..usize::from(number)).any(is_waiting) {
                         continue;
                     }
+                    match kind {
+                        Kind::Expire => self.passes(world, number, &mut moves),
+                        Kind::Begin => {
+                            let hows = [How::Well, How::Failed, How::Unanswered, How::Dropped];
+                            let hows = hows.into_iter().take(if world.faults > 0 { 4 } else { 1 });
+                            moves.extend(hows.map(|how| Move::Start(number, [None; 2], how)));
+                        }
+                        _ => {}
+                    }
+                    if matches!(kind, Kind::Begin | Kind::Expire) {
+                        continue;
+                    }
                     for (at, (ticket, lineage)) in world.published.iter().enumerate() {
                         let others = world.published[at + 1..].iter().filter(|(_, other)| other == lineage);
                         let others = others.filter(|_| self.plan.setting.two_tickets).map(|(key, _)| Some(*key));
                         for second in core::iter::once(None).chain(others) {
-                            moves.push(Move::Start(number, *ticket, second, How::Well));
+                            moves.push(Move::Start(number, [Some(*ticket), second], How::Well));
                         }
                     }
                 }
                 Progress::Running(place, _) => {
-                    let is_load = self.places.at(*place).ask.is_none_or(|ask| !ask.is_write());
                     moves.push(Move::Operate(number, How::Well));
                     if world.faults > 0 {
                         moves.push(Move::Operate(number, How::Failed));
                         moves.push(Move::Operate(number, How::Unanswered));
                         // What is dropped while it loads wrote nothing since: that is no other than not to go on.
-                        if !is_load {
+                        if self.writes(*place) {
                             moves.push(Move::Operate(number, How::Dropped));
                         }
                     }
@@ -224,13 +261,57 @@ impl Search {
         moves
     }
 
+    /// The requests that are under way, and where.
+    fn running(&self, world: &World) -> impl Iterator<Item = (u8, u32)> {
+        (0..).zip(&world.requests).filter_map(|(number, progress)| match progress {
+            Progress::Running(place, _) => Some((number, *place)),
+            Progress::Idle | Progress::Over => None,
+        })
+    }
+
+    fn writes(&self, place: u32) -> bool {
+        self.places.at(place).ask.is_some_and(Ask::is_write)
+    }
+
+    /// The moments at which something changes: an entry runs out, a pointer closes, a request has become too old.
+    fn passes(&self, world: &World, number: u8, moves: &mut Vec<Move>) {
+        let too_late = |since: At| since + seconds(&DEFAULT_MAX_REQUEST) + 1;
+        let mut moments: Vec<At> =
+            self.running(world).filter_map(|(_, place)| self.places.at(place).since.map(too_late)).collect();
+        for slot in &world.slots {
+            let Some(value) = slot.value else { continue };
+            moments.push(slot.expires);
+            if let Content::Moved(_, Some(closes_at)) = self.names.content(value) {
+                moments.push(*closes_at);
+            }
+        }
+        moments.retain(|at| *at > world.now);
+        moments.sort_unstable();
+        moments.dedup();
+        let running = self.running(world).fold(0_u8, |set, (number, _)| set | 1 << number);
+        for at in moments {
+            moves.extend((0..=running).filter(|set| set & !running == 0).map(|set| Move::Pass(number, at, set)));
+        }
+    }
+
     /// Does a move. Returns the operation and its answer, if there was one, and what it broke.
     pub(super) fn make(&mut self, world: &mut World, step: Move) -> (Option<(Ask, Option<Answer>)>, Vec<Broken>) {
         let kind = self.plan.setting.store;
         let mut broken = Vec::new();
+        self.told.clear();
         let done = match step {
+            Move::Crash => {
+                world.faults -= 1;
+                for (number, place) in self.running(world).collect::<Vec<_>>() {
+                    world.late.extend(self.places.at(place).ask.filter(|ask| ask.is_write()));
+                    world.requests[usize::from(number)] = Progress::Over;
+                }
+                world.late.sort_unstable();
+                None
+            }
             Move::Evict(key) => {
                 world.evict(key, kind);
+                world.faults -= 1;
                 world.evictions -= 1;
                 None
             }
@@ -245,10 +326,27 @@ impl Search {
                 };
                 Some(self.operate(world, number, place, lineage, how, &mut broken))
             }
-            Move::Start(number, ticket, second, how) => {
-                let request = Request { kind: self.plan.kinds[usize::from(number)], number, ticket, second };
+            Move::Pass(number, to, behind) => {
+                world.pass(to, kind);
+                world.requests[usize::from(number)] = Progress::Over;
+                for number in (0..8).filter(|number| behind & (1 << number) != 0) {
+                    let Progress::Running(place, lineage) = world.requests[usize::from(number)] else {
+                        panic!("it is running")
+                    };
+                    let later = self.places.later(&mut self.names, place, to);
+                    let told = self.places.at(place).reports.len();
+                    self.told(world, number, later, told, lineage, &mut broken);
+                }
+                None
+            }
+            Move::Start(number, tickets, how) => {
+                let request = Request { kind: self.plan.kinds[usize::from(number)], number, tickets };
                 let place = self.places.start(&mut self.names, request);
-                let lineage = world.published.iter().find(|(key, _)| *key == ticket).expect("it is published").1;
+                for ticket in tickets.iter().flatten() {
+                    world.presented |= 1 << ticket.0;
+                }
+                let known = world.published.iter().find(|(key, _)| Some(*key) == tickets[0]);
+                let lineage = known.map_or(NOBODYS, |(_, lineage)| *lineage);
                 Some(self.operate(world, number, place, lineage, how, &mut broken))
             }
         };
@@ -263,13 +361,15 @@ impl Search {
         world: &mut World,
         number: u8,
         place: u32,
-        mut lineage: Lineage,
+        lineage: Lineage,
         how: How,
         broken: &mut Vec<Broken>,
     ) -> (Ask, Option<Answer>) {
         let ask = self.places.at(place).ask.expect("it asks for something");
         broken.extend(rules::minted_only(&self.names, ask).err());
         broken.extend(rules::touch_changes_nothing(world, ask).err());
+        broken.extend(rules::lives_long_enough(&self.names, world, ask).err());
+        broken.extend(rules::closes_once(&self.plan, &self.names, world, ask).err());
         if how != How::Well {
             world.faults -= 1;
         }
@@ -286,16 +386,30 @@ impl Search {
             How::Unanswered => Answer::Unknown,
             How::Well => world.apply(ask, self.plan.setting.store),
         };
-        let after = self.places.after(&mut self.names, place, answer);
-        self.last = Some(after);
-        for report in self.places.at(after).reports.clone() {
-            lineage = self.take(world, &report, lineage);
-            broken.extend(rules::honest_cookie(&self.plan, &self.names, world, &report).err());
-            broken.extend(rules::honest_result(&self.plan, &self.names, world, &report).err());
-        }
-        let is_over = self.places.at(after).ask.is_none();
-        world.requests[usize::from(number)] = if is_over { Progress::Over } else { Progress::Running(after, lineage) };
+        let heard = Heard { answer, at: world.now, heard: world.now };
+        let after = self.places.after(&mut self.names, place, heard);
+        self.told(world, number, after, 0, lineage, broken);
         (ask, Some(answer))
+    }
+
+    /// A request is at a place, and told what its commits came to on the way there.
+    fn told(
+        &mut self,
+        world: &mut World,
+        number: u8,
+        place: u32,
+        known: usize,
+        mut lineage: Lineage,
+        broken: &mut Vec<Broken>,
+    ) {
+        for report in self.places.at(place).reports.iter().skip(known).cloned().collect::<Vec<_>>() {
+            lineage = self.take(world, &report, lineage);
+            broken.extend(rules::honest_cookie(&self.plan, &self.names, world, number, &report).err());
+            broken.extend(rules::honest_result(&self.plan, &self.names, world, &report).err());
+            self.told.push((number, report));
+        }
+        let is_over = self.places.at(place).ask.is_none();
+        world.requests[usize::from(number)] = if is_over { Progress::Over } else { Progress::Running(place, lineage) };
     }
 
     /// Takes what a commit told its request. Returns the lineage that the request is in after it.
@@ -304,7 +418,7 @@ impl Search {
         let is_ended = match report.end {
             Some(End::Ended) => true,
             Some(End::AlreadyEnded) => is_sure,
-            Some(End::NothingToEnd) => is_sure && report.result.is_ok(),
+            Some(End::NothingToEnd) => is_sure && !world.has_lapsed() && report.result.is_ok(),
             _ => false,
         };
         if is_ended && !world.ended.contains(&before) {
@@ -317,6 +431,11 @@ impl Search {
             }
             return before;
         };
+        if report.dropped {
+            world.verdicts.push(Verdict { edit, lineage: before, stored: false });
+            world.verdicts.sort_unstable();
+            return before;
+        }
         let makes = report.found.is_none() || report.destroys;
         let lineage = if makes { edit + 1 } else { before };
         match report.result {
@@ -335,31 +454,33 @@ impl Search {
     }
 
     pub(super) fn check(&mut self, world: &World) -> Vec<Broken> {
-        let mut opens = Vec::new();
-        for (ticket, lineage) in &world.published {
-            opens.push((*ticket, *lineage, self.look(world, *ticket)));
-        }
-        rules::check(&View { plan: &self.plan, names: &self.names, world, opens })
+        let tickets: Vec<Ticket> = world.published.iter().map(|known| self.look(world, *known)).collect();
+        rules::check(&View { plan: &self.plan, names: &self.names, world, tickets })
     }
 
-    /// Asks the machine what a ticket is worth.
-    fn look(&mut self, world: &World, ticket: KeyNo) -> Opens {
-        let request = Request { kind: Kind::Look, number: 0, ticket, second: None };
+    /// Sees where a ticket leads to, and asks the machine what it opens.
+    fn look(&mut self, world: &World, (key, lineage): (KeyNo, Lineage)) -> Ticket {
+        let request = Request { kind: Kind::Look, number: 0, tickets: [Some(key), None] };
         let mut place = self.places.start(&mut self.names, request);
-        let mut last = ticket;
         while let Some(ask) = self.places.at(place).ask {
-            last = ask.key();
             let answer = world.clone().apply(ask, self.plan.setting.store);
-            place = self.places.after(&mut self.names, place, answer);
+            place = self.places.after(&mut self.names, place, Heard { answer, at: world.now, heard: world.now });
         }
-        let held = world.slot(last).value;
-        match (self.places.at(place).found, held.map(|value| (value, self.names.content(value)))) {
-            (Some(key), Some((value, _))) => Opens::Record(key, value),
-            (_, None) => Opens::Absent,
-            (None, Some((_, Content::Ended(by)))) => Opens::Ended(*by),
-            (None, Some((_, Content::Moved(_, true)))) => Opens::Closed,
-            (None, Some(_)) => Opens::Absent,
+        Ticket { key, lineage, leads_to: self.leads_to(world, key), found: self.places.at(place).found }
+    }
+
+    fn leads_to(&self, world: &World, mut key: KeyNo) -> LeadsTo {
+        for _ in 0..=MAX_HOPS {
+            let Some(value) = world.slot(key).value else { return LeadsTo::Nothing(key) };
+            key = match self.names.content(value) {
+                Content::Ended(by) => return LeadsTo::Ended(*by),
+                Content::Moved(to, Some(closes_at)) if *closes_at <= world.now => return LeadsTo::Closed(*to),
+                Content::Moved(to, _) => *to,
+                Content::Record(held) if held.deadline <= world.now => return LeadsTo::Expired,
+                Content::Record(_) => return LeadsTo::Record(key, value),
+            }
         }
+        LeadsTo::Nothing(key)
     }
 }
 

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use super::{
-    names::{Content, Names, ValueNo},
+    names::{At, Content, Names, ValueNo},
     requests::{Cookie, Report},
     search::{How, Move, Search},
     world::{Answer, Ask, World},
@@ -11,7 +11,7 @@ use super::{
 
 impl Search {
     /// Tells how a broken rule came about: the moves to a world, the last one, and what is wrong after it.
-    pub(super) fn story(&mut self, trail: &[(u32, Move)], mut at: u32, last: Move, how: &str) -> String {
+    pub(super) fn story(&mut self, trail: &[(u32, u16)], mut at: u32, last: u16, how: &str) -> String {
         let mut moves = vec![last];
         while at != 0 {
             let (before, step) = trail[at as usize];
@@ -20,7 +20,8 @@ impl Search {
         }
         let mut world = self.start();
         let mut text = String::new();
-        for step in moves.into_iter().rev() {
+        for index in moves.into_iter().rev() {
+            let step = self.moves(&world)[usize::from(index)];
             let line = self.line(&mut world, step);
             let _ = writeln!(text, "    {line}");
         }
@@ -32,14 +33,20 @@ impl Search {
     fn line(&mut self, world: &mut World, step: Move) -> String {
         let (done, _) = self.make(world, step);
         let (who, how) = match step {
+            Move::Crash => return "the process is gone, what its requests sent is on its way".to_owned(),
             Move::Evict(key) => return format!("the store drops {}", self.names.key_name(key)),
             Move::Land(_) => ("late:".to_owned(), How::Well),
             Move::Operate(number, how) => (format!("{:?} {number}:", self.plan.kinds[usize::from(number)]), how),
-            Move::Start(number, ticket, second, how) => {
+            Move::Pass(_, to, behind) => return self.passed(to, behind),
+            Move::Start(number, tickets, how) => {
                 let kind = self.plan.kinds[usize::from(number)];
-                let second = second.map(|key| format!(" and {}", self.names.key_name(key))).unwrap_or_default();
-                let ticket = self.names.key_name(ticket);
-                (format!("{kind:?} {number} starts with the ticket of {ticket}{second}:"), how)
+                let keys: Vec<String> = tickets.iter().flatten().map(|key| self.names.key_name(*key)).collect();
+                let tickets = if keys.is_empty() {
+                    "no ticket".to_owned()
+                } else {
+                    format!("the ticket of {}", keys.join(" and "))
+                };
+                (format!("{kind:?} {number} starts with {tickets}:"), how)
             }
         };
         let Some((ask, answer)) = done else { return who };
@@ -50,8 +57,17 @@ impl Search {
             (_, Some(answer)) => format!("{who} {ask}: {}", answer_text(&self.names, answer)),
             (_, None) => format!("{who} {ask}"),
         };
-        if let (Move::Operate(..) | Move::Start(..), Some(place)) = (step, self.last.filter(|_| how != How::Dropped)) {
-            for report in &self.places.at(place).reports {
+        for (_, report) in &self.told {
+            let _ = write!(text, " => {}", report_text(&self.names, report));
+        }
+        text
+    }
+
+    fn passed(&self, to: At, behind: u8) -> String {
+        let mut text = format!("time passes, to {to} s after the start");
+        for (number, kind) in (0..).zip(&self.plan.kinds).filter(|(number, _)| behind & (1 << number) != 0) {
+            let _ = write!(text, "; only then {kind:?} {number} goes on");
+            for (_, report) in self.told.iter().filter(|(who, _)| *who == number) {
                 let _ = write!(text, " => {}", report_text(&self.names, report));
             }
         }
@@ -101,10 +117,11 @@ fn value_text(names: &Names, value: ValueNo) -> String {
     match names.content(value) {
         Content::Ended(by) => format!("tombstone by {by}"),
         Content::Moved(to, closed) => {
-            format!("{} to {}", if *closed { "closed pointer" } else { "pointer" }, names.key_name(*to))
+            let closes = closed.map(|at| format!(" that closes at {at} s")).unwrap_or_default();
+            format!("pointer to {}{closes}", names.key_name(*to))
         }
-        Content::Record(edits) => {
-            let edits: Vec<String> = edits.iter().map(|(edit, count)| format!("{edit}:{count}")).collect();
+        Content::Record(held) => {
+            let edits: Vec<String> = held.edits.iter().map(|(edit, count)| format!("{edit}:{count}")).collect();
             format!("record {{{}}}", edits.join(" "))
         }
     }

@@ -1,6 +1,6 @@
 //! The store, the requests and what the clients know: one state of the search.
 
-use super::names::{KeyNo, ValueNo};
+use super::names::{At, KeyNo, ValueNo};
 
 /// One state of the search.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -17,14 +17,21 @@ pub struct World {
     pub verdicts: Vec<Verdict>,
     /// The lineages whose end was acknowledged.
     pub ended: Vec<Lineage>,
-    /// How many more operations may go wrong.
+    /// How many more things may go wrong.
     pub faults: u8,
-    /// How many more entries the store may drop.
+    /// How many of them may be entries that the store drops.
     pub evictions: u8,
+    /// How late it is.
+    pub now: At,
+    /// The tickets that requests brought, by the bits of their keys.
+    pub presented: u32,
 }
 
 /// A session and its successors by renewal, named by a number; 0 is the one at the start.
 pub type Lineage = u8;
+
+/// The lineage of a request without a ticket.
+pub const NOBODYS: Lineage = Lineage::MAX;
 
 /// Where a request is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -55,8 +62,10 @@ pub struct Slot {
     pub value: Option<ValueNo>,
     /// How often the key was written; it outlives what is stored.
     pub version: u32,
-    /// Seconds to live.
-    pub ttl: u32,
+    /// When it runs out.
+    pub expires: At,
+    /// What was there last when it ran out.
+    pub lapsed: Option<ValueNo>,
 }
 
 /// An operation, with numbers in place of keys and values.
@@ -126,13 +135,19 @@ impl World {
         self.slots.get(usize::from(key.0)).copied().unwrap_or_default()
     }
 
+    /// Returns what a load of a key brings.
+    pub fn seen(&self, key: KeyNo, kind: StoreKind) -> Option<Seen> {
+        let slot = self.slot(key);
+        slot.value.map(|value| {
+            let version = if kind.byte_versions { value.0 } else { slot.version };
+            Seen { value, version, ttl: slot.expires - self.now }
+        })
+    }
+
     /// Does an operation, as one atomic step.
     pub fn apply(&mut self, ask: Ask, kind: StoreKind) -> Answer {
-        let (key, slot) = (ask.key(), self.slot(ask.key()));
-        let held = slot.value.map(|value| {
-            let version = if kind.byte_versions { value.0 } else { slot.version };
-            Seen { value, version, ttl: slot.ttl }
-        });
+        let key = ask.key();
+        let held = self.seen(key, kind);
         let expected = match ask {
             Ask::Create { .. } | Ask::Load { .. } => None,
             Ask::Remove { version, .. } | Ask::Replace { version, .. } | Ask::Touch { version, .. } => Some(version),
@@ -160,13 +175,25 @@ impl World {
         self.put(key, None, 0, kind);
     }
 
+    /// Lets time pass; what has run out is gone.
+    pub fn pass(&mut self, to: At, kind: StoreKind) {
+        self.now = to;
+        for at in 0..self.slots.len() {
+            let Slot { value, expires, .. } = self.slots[at];
+            if value.is_some() && expires <= to {
+                self.put(KeyNo(u8::try_from(at).expect("few keys")), None, 0, kind);
+                self.slots[at].lapsed = value;
+            }
+        }
+    }
+
     fn put(&mut self, key: KeyNo, value: Option<ValueNo>, ttl: u32, kind: StoreKind) -> Answer {
         let at = usize::from(key.0);
         if self.slots.len() <= at {
             self.slots.resize(at + 1, Slot::default());
         }
         let version = if kind.byte_versions { 0 } else { self.slots[at].version + 1 };
-        self.slots[at] = Slot { value, version, ttl };
+        self.slots[at] = Slot { value, version, expires: self.now + ttl, lapsed: None };
         Answer::Done(if kind.byte_versions { value.map_or(0, |value| value.0) } else { version })
     }
 
@@ -180,6 +207,21 @@ impl World {
                 kind.byte_versions || (self.slot(key).value.is_some() && self.slot(key).version == version)
             }
         }
+    }
+
+    /// Tells whether something ran out.
+    pub fn has_lapsed(&self) -> bool {
+        self.slots.iter().any(|slot| slot.lapsed.is_some())
+    }
+
+    /// Returns how many bytes it holds beside its own.
+    pub fn heap(&self) -> usize {
+        size_of_val(self.slots.as_slice())
+            + size_of_val(self.requests.as_slice())
+            + size_of_val(self.published.as_slice())
+            + size_of_val(self.late.as_slice())
+            + size_of_val(self.verdicts.as_slice())
+            + size_of_val(self.ended.as_slice())
     }
 
     /// Adds a ticket that a client was given.
