@@ -62,8 +62,8 @@ impl Edits {
         match &edit {
             Edit::Clear => self.0.clear(),
             Edit::Insert(key, _) | Edit::Remove(key) => {
-                // Earlier edits of the key have no effect any more, back to one that looks at all keys.
-                let from = self.0.iter().rposition(|kept| kept.key().is_none()).map_or(0, |barrier| barrier + 1);
+                // Earlier edits of the key have no effect any more, back to one that looks at all keys and stays.
+                let from = self.0.iter().rposition(|kept| kept.key().is_none()).unwrap_or(0);
                 let mut index = 0;
                 self.0.retain(|kept| {
                     index += 1;

@@ -278,3 +278,51 @@ fn keys_and_edits_are_bounded() {
     });
     assert_eq!(done.result(), Ok(()), "what is overwritten does not count");
 }
+
+#[test]
+fn what_was_put_in_and_taken_out_again_changes_nothing() {
+    let mut w = World::new();
+    let undone = |loaded: &mut Loaded| {
+        loaded.insert("passing", &1).unwrap();
+        assert_eq!(loaded.remove("passing"), Ok(true));
+    };
+    let done = w.request("", undone);
+    assert_eq!((done.result(), done.cookie().name(), w.ops().as_str()), (Ok(()), "keep", ""));
+    let jar = w.sign_in();
+    w.ops();
+    assert_eq!((w.request(&jar, undone).result(), w.ops().as_str()), (Ok(()), "load"));
+}
+
+#[test]
+fn an_equal_value_is_equal_as_json_and_within_bounds() {
+    let nested = |levels: usize, inner: &str| format!("{}{inner}{}", "[".repeat(levels), "]".repeat(levels));
+    let long = |bytes: usize, blank: &str| format!("[{blank}\"{}\"]", "x".repeat(bytes));
+    for (stored, given, is_same) in [
+        (r#""A""#.to_owned(), r#""\u0041""#.to_owned(), true),
+        (r#""A""#.to_owned(), r#""B""#.to_owned(), false),
+        (r#"[1, "b"]"#.to_owned(), r#"[1,"b"]"#.to_owned(), true),
+        ("[1, 2]".to_owned(), "[1]".to_owned(), false),
+        ("[1]".to_owned(), "[1, 2]".to_owned(), false),
+        ("[1, 2]".to_owned(), "[1, 3]".to_owned(), false),
+        (r#"{"a":1,"b":2}"#.to_owned(), r#"{"b":2,"a":1}"#.to_owned(), true),
+        (r#"{"a":1}"#.to_owned(), r#"{"b":1}"#.to_owned(), false),
+        (r#"{"a":1}"#.to_owned(), r#"{"a":2}"#.to_owned(), false),
+        ("1".to_owned(), "1.0".to_owned(), false),
+        (nested(31, r#""A""#), nested(31, r#""\u0041""#), true),
+        (nested(32, r#""A""#), nested(32, r#""\u0041""#), false),
+        (long(15_000, ""), long(15_000, " "), true),
+        (long(17_000, ""), long(17_000, " "), false),
+    ] {
+        let mut w = World::new();
+        let jar = w.sign_in();
+        let insert = |text: &str| {
+            let value = Json::parse(text).unwrap();
+            move |loaded: &mut Loaded| loaded.insert("value", &value).unwrap()
+        };
+        assert_eq!(w.request(&jar, insert(&stored)).result(), Ok(()));
+        w.ops();
+        assert_eq!(w.request(&jar, insert(&given)).result(), Ok(()));
+        let what = stored.get(..40).unwrap_or(&stored);
+        assert_eq!(w.ops(), if is_same { "load" } else { "load,replace" }, "{what}");
+    }
+}

@@ -118,3 +118,26 @@ fn nothing_printed_holds_a_secret() {
         assert!(text.contains('1'), "it names its keys: {text}");
     }
 }
+
+#[test]
+fn so_many_different_bytes_are_enough() {
+    let key = |distinct: usize| {
+        let mut secret = bytes::<256>(3).map(|byte| byte % 2);
+        for (at, byte) in secret.iter_mut().enumerate().take(distinct - 2) {
+            *byte = 100 + (at * 7) as u8;
+        }
+        Key::from_bytes(id(1), &secret)
+    };
+    assert!(key(Key::MIN_DISTINCT).is_ok());
+    assert_eq!(key(Key::MIN_DISTINCT - 1).unwrap_err(), KeyringError::LowEntropy(id(1)));
+}
+
+#[test]
+fn rings_are_equal_by_the_ids_and_roles_of_their_keys() {
+    let ring = |text: &str| text.replace("K", &secret(1)).replace("L", &secret(2)).parse::<Keyring>().unwrap();
+    assert_eq!(ring("1:primary:K"), ring("1:primary:L"));
+    assert_eq!(ring("1:primary:K,2:accept:L"), ring("2:accept:K,1:primary:L"));
+    assert_ne!(ring("1:primary:K"), ring("2:primary:K"));
+    assert_ne!(ring("1:primary:K"), ring("1:primary:K,2:accept:L"));
+    assert_ne!(ring("1:primary:K,2:accept:L"), ring("1:accept:K,2:primary:L"));
+}

@@ -15,6 +15,7 @@ mod duplicates;
 mod edits;
 mod edits_replay;
 mod end;
+mod errors;
 mod keyring;
 mod late;
 mod lifetime;

@@ -53,6 +53,7 @@ impl Secrets {
             assert!(!text.contains(needle.as_str()), "{needle} in {text}");
             assert!(!pretty.contains(needle.as_str()), "{needle} in {pretty}");
         }
+        assert!(!text.is_empty(), "something is said");
         self.seen.push(text);
     }
 }

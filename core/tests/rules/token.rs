@@ -1,12 +1,15 @@
 //! Tokens: only what we minted, for this cookie of this engine, ever reaches the store.
 
+use core::hash::{BuildHasher, BuildHasherDefault};
+use std::collections::hash_map::DefaultHasher;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use cloakroom_core::{
-    CookieChange, CookieName, CookiePolicy, Done, Engine, Event, KeyId, Keyring, Loaded, Refusal, RequestInfo,
-    SignedTokens, Step, TokenScheme,
+    CookieChange, CookieName, CookiePolicy, Done, Engine, Entropy, Event, Handle, KeyId, Keyring, Loaded, Refusal,
+    RequestInfo, SessionId, SignedTokens, Step, StoreKey, TokenScheme,
 };
 
-use crate::common::{NoEntropy, World, add, has, key, ring, ticket};
+use crate::common::{NoEntropy, Seeded, World, add, has, key, ring, ticket};
 
 const NAME: &str = "__Host-id";
 
@@ -166,7 +169,7 @@ fn no_well_formed_value_that_we_did_not_mint_reaches_the_store() {
     let mut w = World::new();
     for _ in 0..2000 {
         let mut raw = [0; 33];
-        cloakroom_core::Entropy::fill(&mut w.entropy, &mut raw).unwrap();
+        Entropy::fill(&mut w.entropy, &mut raw).unwrap();
         raw[0] = 1;
         assert_refused(&mut w, BASE64.encode(raw).as_bytes(), Event::ForgedToken);
     }
@@ -264,7 +267,7 @@ fn ids_come_from_the_entropy_and_all_differ() {
 fn a_key_of_the_ring_is_picked_by_its_id_and_no_other_is_tried() {
     let two = Keyring::new(key(1)).accept(key(2)).unwrap();
     let scheme = SignedTokens::new(&two, "main", NAME);
-    let id = cloakroom_core::SessionId::from_bytes(&[7; 16]).unwrap();
+    let id = SessionId::from_bytes(&[7; 16]).unwrap();
     let mut token = String::new();
     scheme.mint(&id, &mut token);
     let mut raw = BASE64.decode(&token).unwrap();
@@ -272,4 +275,40 @@ fn a_key_of_the_ring_is_picked_by_its_id_and_no_other_is_tried() {
     assert_eq!(scheme.verify(BASE64.encode(&raw).as_bytes()), Err(Refusal::Forged));
     raw[0] = 3;
     assert_eq!(scheme.verify(BASE64.encode(&raw).as_bytes()), Err(Refusal::UnknownKey(KeyId::new(3))));
+}
+
+#[test]
+fn ids_are_equal_by_all_their_bytes() {
+    let id = |bytes: &[u8]| SessionId::from_bytes(bytes).unwrap();
+    assert_eq!(id(&[7; 16]), id(&[7; 16]));
+    for at in 0..16 {
+        let mut other = [7; 16];
+        other[at] ^= 1;
+        assert_ne!(id(&[7; 16]), id(&other));
+    }
+    assert_ne!(id(&[7; 16]), id(&[7; 17]));
+}
+
+#[test]
+fn entropy_may_be_lent() {
+    let drawn = |entropy: &mut dyn Entropy| {
+        let mut bytes = [0; 16];
+        entropy.fill(&mut bytes).unwrap();
+        bytes
+    };
+    assert_eq!(drawn(&mut &mut Seeded(5)), drawn(&mut Seeded(5)));
+    assert_ne!(drawn(&mut Seeded(5)), drawn(&mut Seeded(6)));
+}
+
+#[test]
+fn store_keys_and_handles_serve_as_keys_of_maps() {
+    let keys = ["a", "b", "ab"].map(|text| StoreKey::new(text).unwrap());
+    assert!(keys[0] < keys[1] && keys[0] < keys[2] && keys[2] < keys[1], "by their bytes");
+    let hash = |key: &StoreKey| BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+    assert_eq!(hash(&keys[0]), hash(&keys[0].clone()));
+    assert_ne!(hash(&keys[0]), hash(&keys[1]));
+    let handle = keys[0].handle();
+    assert_eq!((handle, handle.as_str().len()), (keys[0].clone().handle(), Handle::LEN));
+    assert_ne!(handle, keys[1].handle());
+    assert_eq!(handle.to_string(), handle.as_str());
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::panic, reason = "every test file uses a part of it")]
 
-#[path = "../../../store/tests/glue_common/mod.rs"]
+#[path = "../../../store/tests/handle/common/mod.rs"]
 mod glue_common;
 
 use axum::{Router, body::Body};

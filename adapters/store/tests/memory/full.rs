@@ -1,15 +1,11 @@
 //! What the memory store does when it is full.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
-
-mod common;
-
 use std::time::Duration;
 
 use cloakroom_core::Version;
 use cloakroom_store::{Created, Fault, MemoryStore, MemoryStoreBuilder, Removed, Store, StoreError, Written};
 
-use self::common::{ManualRuntime, at_once, key, value};
+use crate::common::{ManualRuntime, at_once, key, value};
 
 const TTL: Duration = Duration::from_secs(10);
 const KEY: usize = 24;

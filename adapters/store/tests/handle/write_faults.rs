@@ -1,15 +1,12 @@
 //! Writes that fail, time out or break down: settled by a look where they can be, never told to have succeeded.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod glue_common;
-
 use std::time::Duration;
 
 use cloakroom_core::{CommitError, End, OpKind};
 use cloakroom_store::{Fault, Finish, Report, Session, SessionError, Sessions};
-use glue_common::{DEADLINE, TestRuntime, TestStore, Trouble, World, add_one, let_run, ring};
 use tokio::time::{Instant, sleep};
+
+use crate::common::{DEADLINE, TestRuntime, TestStore, Trouble, World, add_one, let_run, ring};
 
 fn commit_error(report: &Report) -> CommitError {
     match report.result() {
@@ -284,7 +281,7 @@ async fn the_deadline_is_a_setting_and_holds_for_each_operation_alone() {
     };
     let session = open("");
     session.insert("n", &1).await.unwrap();
-    let ticket = glue_common::cookie(&Session::commit(&session, Finish::Keep).await).unwrap();
+    let ticket = crate::common::cookie(&Session::commit(&session, Finish::Keep).await).unwrap();
 
     for kind in [OpKind::Load, OpKind::Replace] {
         store.always(kind, Trouble::Delay(deadline - Duration::from_millis(50)));

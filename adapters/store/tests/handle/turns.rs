@@ -1,9 +1,5 @@
 //! A crowd that changes one session takes turns, so that nobody gives up.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod glue_common;
-
 use std::time::Duration;
 
 use cloakroom_core::{OpKind, RequestInfo, StoreKey, Stored, Value, Version};
@@ -11,8 +7,9 @@ use cloakroom_store::{
     Created, Finish, MemoryStore, Removed, Session, Sessions, Store, StoreError, StoreFailure, Written,
 };
 use futures_util::future::join_all;
-use glue_common::{DEADLINE, TestRuntime, Trouble, World, add_one, cookie, ring};
 use tokio::time::{Instant, sleep};
+
+use crate::common::{DEADLINE, TestRuntime, Trouble, World, add_one, cookie, ring};
 
 const CROWD: usize = 100;
 

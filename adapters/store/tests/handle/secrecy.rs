@@ -1,14 +1,11 @@
 //! Nothing that is printed holds a ticket, a key or a value; and everything that happens is counted.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod glue_common;
-
 use std::collections::BTreeMap;
 
 use cloakroom_core::OpKind;
 use cloakroom_store::{Finish, Report, Session};
-use glue_common::{RING, Trouble, World, add_one, cookie, set_cookie};
+
+use crate::common::{RING, Trouble, World, add_one, cookie, set_cookie};
 
 const VALUE: &str = "correct-horse-battery";
 

@@ -1,9 +1,5 @@
 //! The memory store gives back what has expired, all of it, and leaves nothing behind when it is dropped.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
-
-mod common;
-
 use std::{
     io,
     time::{Duration, SystemTime},
@@ -14,7 +10,7 @@ use cloakroom_core::Value;
 use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
 use cloakroom_store::{Created, MemoryStore, Removed, Store};
 
-use self::common::{ManualRuntime, at_once, key, value};
+use crate::common::{ManualRuntime, at_once, key, value};
 
 const MANY: usize = 100_000;
 const TTL: Duration = Duration::from_secs(30);

@@ -1,15 +1,11 @@
 //! Each operation of the memory store, and each of its outcomes.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
-
-mod common;
-
 use std::{collections::HashSet, time::Duration};
 
 use cloakroom_core::{Stored, Value, Version};
 use cloakroom_store::{Created, MemoryStore, Removed, Store, Written};
 
-use self::common::{ManualRuntime, at_once, key, value};
+use crate::common::{ManualRuntime, at_once, key, value};
 
 const TTL: Duration = Duration::from_secs(60);
 

@@ -1,9 +1,5 @@
 //! The memory store under threads: every operation is one atomic step, and both bounds are exact.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
-
-mod common;
-
 use std::{
     sync::{
         Barrier,
@@ -16,7 +12,7 @@ use std::{
 use cloakroom_core::{Value, Version};
 use cloakroom_store::{Created, MemoryStore, Removed, Store, Written};
 
-use self::common::{ManualRuntime, at_once, key, value};
+use crate::common::{ManualRuntime, at_once, key, value};
 
 const TTL: Duration = Duration::from_secs(60);
 const THREADS: usize = 8;

@@ -1,15 +1,12 @@
 //! What a handler may ignore, and what it may not: the report tells failures that the handler did not.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod glue_common;
-
 use std::time::Duration;
 
 use cloakroom_core::{End, LoadError, OpKind};
 use cloakroom_store::{Finish, Report, Session, SessionError, StoreFailure};
-use glue_common::{DEADLINE, Trouble, World, poll_once};
 use tokio::time::{Instant, timeout};
+
+use crate::common::{DEADLINE, Trouble, World, poll_once};
 
 /// A session whose store is down, for a request that is served without one.
 async fn without() -> (World, String, Session) {
@@ -87,7 +84,7 @@ async fn a_clone_that_is_still_loading_is_waited_for() {
     let session = w.open(&cookie);
     let clone = session.clone();
     let reader = tokio::spawn(async move { clone.get::<u64>("n").await });
-    glue_common::let_run().await;
+    crate::common::let_run().await;
     Session::commit(&session, Finish::Keep).await.result().unwrap();
     assert_eq!(reader.await.unwrap().unwrap(), Some(1));
 }

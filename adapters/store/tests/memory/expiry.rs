@@ -1,15 +1,11 @@
 //! What has expired in the memory store is absent, whether it was swept or not.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
-
-mod common;
-
 use std::time::Duration;
 
 use cloakroom_core::Version;
 use cloakroom_store::{Created, MemoryStore, Removed, Store, Written};
 
-use self::common::{ManualRuntime, at_once, key, value};
+use crate::common::{ManualRuntime, at_once, key, value};
 
 const TTL: Duration = Duration::from_secs(10);
 const NANO: Duration = Duration::from_nanos(1);

@@ -1,9 +1,5 @@
 //! A runtime is a value: one store and one ring serve several at the same time.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod glue_common;
-
 use std::{
     io,
     sync::{Arc, mpsc},
@@ -16,7 +12,8 @@ use cloakroom_core::{CommitError, Engine, RequestInfo};
 use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
 use cloakroom_store::{DynStore, Finish, Session, SessionError, Sessions, StoreFailure};
 use cloakroom_tokio::Tokio;
-use glue_common::{TestStore, add_one, cookie, ring};
+
+use crate::common::{TestStore, add_one, cookie, ring};
 
 /// A runtime of nothing but threads.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +118,7 @@ fn one_store_serves_several_runtimes_at_once() {
 #[test]
 fn a_commit_whose_runtime_shuts_down_is_interrupted_and_never_hangs() {
     let store = TestStore::default();
-    store.always(cloakroom_core::OpKind::Create, glue_common::Trouble::Hang);
+    store.always(cloakroom_core::OpKind::Create, crate::common::Trouble::Hang);
     let sessions = Sessions::new(ring(), store, Tokio);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut commit = None;

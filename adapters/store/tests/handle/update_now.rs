@@ -1,9 +1,5 @@
 //! `update_now` returns exactly what is stored, or an error.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod glue_common;
-
 use std::{
     collections::BTreeSet,
     sync::{
@@ -16,8 +12,9 @@ use std::{
 
 use cloakroom_core::{CommitError, OpKind};
 use cloakroom_store::{Finish, Session, SessionError};
-use glue_common::{Gate, Trouble, World, add_one, let_run, poll_once, until};
 use tokio::time::sleep;
+
+use crate::common::{Gate, Trouble, World, add_one, let_run, poll_once, until};
 
 /// Takes a number in requests of its own until one is had.
 async fn take_number(open: impl Fn() -> Session) -> u64 {

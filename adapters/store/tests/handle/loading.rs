@@ -1,15 +1,12 @@
 //! The handle loads on first use, once, and says what is wrong with the store.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod glue_common;
-
 use std::{task::Poll, time::Duration};
 
 use cloakroom_core::{EditError, LoadError, OpKind};
 use cloakroom_store::{Fault, Finish, Session, SessionError, StoreFailure};
-use glue_common::{DEADLINE, Gate, Trouble, World, let_run, poll_once, until};
 use tokio::time::Instant;
+
+use crate::common::{DEADLINE, Gate, Trouble, World, let_run, poll_once, until};
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_asked_before_the_first_access() {
@@ -143,8 +140,8 @@ async fn a_request_that_is_served_without_reads_nothing_and_writes_nothing() {
     unavailable(session.insert("m", &1).await);
     unavailable(session.remove("n").await.map(drop));
     unavailable(session.clear().await);
-    unavailable(session.update("n", glue_common::add_one).await.map(drop));
-    unavailable(session.update_now("n", glue_common::add_one).await.map(drop));
+    unavailable(session.update("n", crate::common::add_one).await.map(drop));
+    unavailable(session.update_now("n", crate::common::add_one).await.map(drop));
     unavailable(session.rotate().await);
     unavailable(session.save().await);
     let report = Session::commit(&session, Finish::Keep).await;
@@ -202,7 +199,7 @@ async fn an_undecodable_record_is_an_error_for_every_read_and_edit() {
     unreadable(session.get::<u64>("n").await.unwrap_err());
     unreadable(session.insert("n", &1).await.unwrap_err());
     unreadable(session.clear().await.unwrap_err());
-    unreadable(session.update("n", glue_common::add_one).await.unwrap_err());
+    unreadable(session.update("n", crate::common::add_one).await.unwrap_err());
     assert_eq!(w.store.take_ops(), "load");
     let report = Session::commit(&session, Finish::Keep).await;
     assert_eq!((report.cookie().name(), w.store.take_ops().as_str()), ("keep", ""));

@@ -1,14 +1,11 @@
 //! Rings are read from where secrets are kept; an error names the place and never the content.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod glue_common;
-
 use std::{env, fs, io, process::Command};
 
 use cloakroom_core::{KeyId, Keyring, KeyringError};
 use cloakroom_store::{KeyringExt, KeyringReadError};
-use glue_common::RING;
+
+use crate::common::RING;
 
 const VARIABLE: &str = "CLOAKROOM_TEST_RING";
 
@@ -17,7 +14,7 @@ fn a_ring_is_read_from_the_environment() {
     if env::var(VARIABLE).is_err() {
         // A process cannot change its own environment safely: this test runs again in one that has the variable.
         let run = |text: &str| {
-            let test = "a_ring_is_read_from_the_environment";
+            let test = "keyring::a_ring_is_read_from_the_environment";
             let mut again = Command::new(env::current_exe().unwrap());
             again.args(["--exact", test]).env(VARIABLE, text).output().unwrap().status.success()
         };

@@ -1,15 +1,12 @@
 //! One commit a request: whole, whatever becomes of who waits for it, and closed afterwards.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod glue_common;
-
 use std::task::Poll;
 
 use cloakroom_core::{CommitError, End, Lifetime, OpKind};
 use cloakroom_store::{Finish, Session, SessionError, StoreFailure};
-use glue_common::{DEADLINE, Gate, Trouble, World, add_one, cookie, let_run, poll_once, set_cookie, until};
 use tokio::time::sleep;
+
+use crate::common::{DEADLINE, Gate, Trouble, World, add_one, cookie, let_run, poll_once, set_cookie, until};
 
 #[tokio::test(start_paused = true)]
 async fn an_untouched_session_is_settled_at_the_first_poll_and_asks_for_nothing() {

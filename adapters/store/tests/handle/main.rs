@@ -1,0 +1,14 @@
+//! The handle of a request and its commit, a file for each rule.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod commit;
+mod common;
+mod failures;
+mod keyring;
+mod loading;
+mod runtimes;
+mod secrecy;
+mod turns;
+mod update_now;
+mod write_faults;

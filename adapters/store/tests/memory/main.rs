@@ -1,0 +1,10 @@
+//! The memory store, a file for each rule.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+mod concurrency;
+mod expiry;
+mod full;
+mod operations;
+mod sweeping;
