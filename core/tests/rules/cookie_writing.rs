@@ -86,7 +86,7 @@ fn paths_and_domains_inject_nothing() {
     {
         assert_eq!(named("id").path(path).check(), Err(CookieError::InvalidPath), "{path:?}");
     }
-    for path in ["/", "/app", "/a/b/", "/a=b,c", &long[..limits::MAX_COOKIE_ATTRIBUTE]] {
+    for path in ["/", "/app", "/a/b/", "/a=b,c", "/%7Ea/-._~!$&'()*+:@", &long[..limits::MAX_COOKIE_ATTRIBUTE]] {
         let policy = named("id").path(path);
         assert_eq!(policy.check(), Ok(()), "{path:?}");
         assert_eq!(SetCookie::parse(&policy.set("v", None).unwrap()).attribute("path"), Some(path));
@@ -119,6 +119,26 @@ fn paths_and_domains_inject_nothing() {
         let policy = named("id").dangerous_domain(domain);
         assert_eq!(policy.check(), Ok(()), "{domain:?}");
         assert_eq!(SetCookie::parse(&policy.set("v", None).unwrap()).attribute("domain"), Some(domain));
+    }
+}
+
+#[test]
+fn a_path_that_no_request_has_is_refused() {
+    for path in ["/a?b", "/a#b", "/a b", "/a\"b", "/<a>", "/a\\b", "/a^b", "/a`b", "/{a}", "/a|b", "/[a]"] {
+        assert_eq!(named("id").path(path).check(), Err(CookieError::InvalidPath), "{path:?}");
+    }
+}
+
+#[test]
+fn no_line_is_written_for_a_policy_that_browsers_would_drop() {
+    for (policy, error) in [
+        (CookiePolicy::default().dangerous_insecure(), CookieError::PrefixNeedsSecure),
+        (CookiePolicy::default().dangerous_domain("example.org"), CookieError::HostPrefix),
+        (named("id").path("/; Domain=evil.example"), CookieError::InvalidPath),
+        (named("id").dangerous_domain("a; Path=/"), CookieError::InvalidDomain),
+    ] {
+        assert_eq!(policy.set("v", None), Err(error));
+        assert_eq!(policy.removal(), Err(error));
     }
 }
 

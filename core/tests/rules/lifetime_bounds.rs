@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloakroom_core::{ConfigError, EditError, Engine, Lifetime, Loaded};
 
-use crate::common::{DAY, HOUR, MINUTE, World, add, ring};
+use crate::common::{DAY, HOUR, MINUTE, World, add, ring, ticket};
 
 /// What setting a lifetime on a session that is not stored yet says.
 fn set_new(w: &mut World, lifetime: Lifetime) -> Result<(), EditError> {
@@ -75,4 +75,32 @@ fn lifetimes_are_kept_to_the_millisecond() {
         assert_eq!(built.err(), Some(ConfigError::ZeroLifetime));
     }
     assert_eq!(set_new(&mut World::new(), Lifetime::new(micros(1_000), HOUR)), Ok(()));
+}
+
+#[test]
+fn the_deadline_that_a_session_has_may_be_set_again() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    w.pass(MINUTE);
+    let same = |loaded: &mut Loaded| assert_eq!(loaded.set_lifetime(Lifetime::new(MINUTE, 8 * HOUR)), Ok(()));
+    assert_eq!(w.request(&jar, same).result(), Ok(()));
+    let more = Lifetime::new(MINUTE, 8 * HOUR + Duration::from_millis(1));
+    assert_eq!(w.request(&jar, |loaded| assert!(loaded.set_lifetime(more).is_err())).result(), Ok(()));
+}
+
+#[test]
+fn the_age_of_a_session_that_was_ended_does_not_bound_the_next() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    for _ in 0..4 {
+        w.pass(20 * MINUTE);
+        assert_eq!(w.request(&jar, add(1)).result(), Ok(()));
+    }
+    let done = w.request(&jar, |loaded| {
+        loaded.destroy();
+        loaded.set_lifetime(Lifetime::new(30 * MINUTE, HOUR)).unwrap();
+        add(1)(loaded);
+    });
+    assert_eq!(done.result(), Ok(()));
+    assert_eq!(w.peek(&ticket(&done).unwrap(), "n"), Some(1));
 }

@@ -39,7 +39,7 @@ pub enum Kind {
     Read,
     /// Gives the session a new id.
     Renew,
-    /// Ends the session and makes another with a number of its own.
+    /// Adds one to a number, ends the session, and makes another by adding one to the number again.
     Restart,
     /// Gives the session a new id and adds one to a number of its own.
     Rotate,
@@ -98,6 +98,11 @@ impl Kind {
             Self::RotateDestroy => &[Act::Renew, Act::Destroy],
             Self::Save => &[Act::Change, Act::Change],
         }
+    }
+
+    /// Tells whether it asks for a new id.
+    pub fn renews(self) -> bool {
+        matches!(self, Self::Renew | Self::Rotate | Self::RotateDestroy)
     }
 
     /// Tells whether it ends sessions.
@@ -176,7 +181,8 @@ pub struct Heard {
 /// A place in a request's history: what it asks for, or that it is over.
 #[derive(Clone, Debug)]
 pub struct Place {
-    request: Request,
+    /// Whose it is.
+    pub request: Request,
     /// The place before, and the answer that led here.
     before: Option<(u32, Heard)>,
     /// What it asks for; nothing when it is over.
@@ -305,7 +311,11 @@ impl Replay<'_> {
             let Access::Ready(loaded) = session.access() else { panic!("it was admitted") };
             match act {
                 Act::Change | Act::Read | Act::Retry => {}
-                Act::Destroy | Act::Restart => loaded.destroy(),
+                Act::Destroy => loaded.destroy(),
+                Act::Restart => {
+                    make(edit, loaded);
+                    loaded.destroy();
+                }
                 Act::Fail => make(edit, loaded),
                 Act::FailDestroy => {
                     make(edit, loaded);

@@ -5,12 +5,12 @@
 
 use cloakroom_core::{
     CommitError, End,
-    limits::{DEFAULT_ABSOLUTE, DEFAULT_CLOCK_SKEW, DEFAULT_GRACE, DEFAULT_IDLE, DEFAULT_MAX_REQUEST},
+    limits::{DEFAULT_ABSOLUTE, DEFAULT_CLOCK_SKEW, DEFAULT_GRACE, DEFAULT_IDLE, DEFAULT_MAX_REQUEST, MAX_HOPS},
 };
 
 use super::{
     names::{At, Content, FIRST_EDIT, Held, KeyNo, Names, ValueNo, seconds},
-    requests::{Cookie, Report},
+    requests::{Cookie, Kind, Report, Request},
     search::Plan,
     world::{Ask, Lineage, Slot, World},
 };
@@ -44,7 +44,7 @@ pub struct Ticket {
 }
 
 /// What stands where a ticket leads to: a pointer to another key that has closed, the tombstone of a request, a record
-/// whose time is up, nothing, or a live record.
+/// whose time is up, nothing, a live record, or more pointers than are followed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(missing_docs, reason = "said by their names")]
 pub enum LeadsTo {
@@ -53,6 +53,24 @@ pub enum LeadsTo {
     Expired,
     Nothing(KeyNo),
     Record(KeyNo, ValueNo),
+    TooFar,
+}
+
+impl LeadsTo {
+    /// Follows the pointers from a ticket's own key, as a reader of the store would.
+    pub fn of(mut key: KeyNo, names: &Names, world: &World) -> Self {
+        for _ in 0..=MAX_HOPS {
+            let Some(value) = world.slot(key).value else { return Self::Nothing(key) };
+            key = match names.content(value) {
+                Content::Ended(by) => return Self::Ended(*by),
+                Content::Moved(to, Some(closes_at)) if *closes_at <= world.now => return Self::Closed(*to),
+                Content::Moved(to, _) => *to,
+                Content::Record(held) if held.deadline <= world.now => return Self::Expired,
+                Content::Record(_) => return Self::Record(key, value),
+            }
+        }
+        Self::TooFar
+    }
 }
 
 /// Checks all rules about worlds.
@@ -162,7 +180,9 @@ fn honest_tickets(view: &View<'_>) -> Result<(), String> {
             }
             LeadsTo::Expired if !is_over => "has expired early".to_owned(),
             LeadsTo::Ended(by) if !ends(by) => format!("was ended by request {by}, which ends nothing"),
-            LeadsTo::Closed(_) | LeadsTo::Ended(_) | LeadsTo::Expired | LeadsTo::Record(..) => continue,
+            LeadsTo::Closed(_) | LeadsTo::Ended(_) | LeadsTo::Expired | LeadsTo::Record(..) | LeadsTo::TooFar => {
+                continue;
+            }
         };
         return Err(format!("{} {how}", view.name(ticket)));
     }
@@ -177,7 +197,9 @@ fn admission(view: &View<'_>) -> Result<(), String> {
     };
     match view.tickets.iter().find(|ticket| live(ticket) != ticket.found) {
         Some(ticket) => {
-            Err(format!("{} leads to {:?}, the machine says otherwise", view.name(ticket), ticket.leads_to))
+            let name = |key: Option<KeyNo>| key.map_or_else(|| "nothing".to_owned(), |key| view.names.key_name(key));
+            let (stands, opens) = (name(live(ticket)), name(ticket.found));
+            Err(format!("{} leads to {stands}, and opens {opens}", view.name(ticket)))
         }
         None => Ok(()),
     }
@@ -221,7 +243,7 @@ pub fn lives_long_enough(names: &Names, world: &World, ask: Ask) -> Result<(), B
         return Ok(());
     };
     let marker = seconds(&DEFAULT_MAX_REQUEST) + seconds(&DEFAULT_CLOCK_SKEW);
-    let lasts = match names.content(value) {
+    let has_right_length = match names.content(value) {
         Content::Ended(_) | Content::Moved(_, Some(_)) => ttl >= marker,
         Content::Moved(to, None) => {
             let deadline = match world.slot(*to).value.map(|value| names.content(value)) {
@@ -232,7 +254,12 @@ pub fn lives_long_enough(names: &Names, world: &World, ask: Ask) -> Result<(), B
         }
         Content::Record(held) => ttl <= seconds(&DEFAULT_IDLE) && ttl <= held.deadline,
     };
-    if lasts { Ok(()) } else { Err(("times to live", format!("{ttl} s are wrong for {}", names.key_name(ask.key())))) }
+    let key = names.key_name(ask.key());
+    if has_right_length {
+        Ok(())
+    } else {
+        Err(("times to live", format!("{ttl} s are too short, or too long, for {key}")))
+    }
 }
 
 /// A pointer is closed only when its successor's ticket was presented, a grace later, and that time never moves.
@@ -246,6 +273,28 @@ pub fn closes_once(plan: &Plan, names: &Names, world: &World, ask: Ask) -> Resul
         _ if *closes_at < grace => broken("is to close in its grace"),
         Some(Content::Moved(_, Some(before))) if closes_at > before => broken("is to close later than was said"),
         _ => Ok(()),
+    }
+}
+
+/// A session that nobody asked to renew is renewed only once its ticket was presented: the response with that ticket has
+/// arrived, and cannot overwrite a newer one.
+pub fn renews_what_was_presented(names: &Names, world: &World, kind: Kind, ask: Ask) -> Result<(), Broken> {
+    let Ask::Replace { key, value, .. } = ask else { return Ok(()) };
+    let renews = matches!(names.content(value), Content::Moved(_, None));
+    let is_out = world.published.iter().any(|(known, _)| *known == key) && world.presented & (1 << key.0) == 0;
+    if !renews || kind.renews() || !is_out {
+        return Ok(());
+    }
+    Err(("renewal", format!("{} is renewed, and nobody presented its ticket", names.key_name(key))))
+}
+
+/// Who is given a new ticket of the session can still use the one that it came with.
+pub fn keeps_its_ticket(names: &Names, world: &World, request: Request, report: &Report) -> Result<(), Broken> {
+    let is_renewed = matches!(report.cookie, Cookie::Set(_)) && report.found.is_some();
+    let is_lost = |ticket: &KeyNo| LeadsTo::of(*ticket, names, world) == LeadsTo::TooFar;
+    match request.tickets.iter().flatten().find(|ticket| is_renewed && is_lost(ticket)) {
+        Some(ticket) => Err(("renewal", format!("the ticket of {} leads too far", names.key_name(*ticket)))),
+        None => Ok(()),
     }
 }
 
@@ -264,7 +313,7 @@ pub fn honest_cookie(plan: &Plan, names: &Names, world: &World, by: u8, report: 
         }
         Cookie::Clear if !report.has_ended => broken("the cookie is removed by a request that ended nothing"),
         Cookie::Clear if report.end == Some(End::Ended) && !ended() => {
-            broken("the cookie is removed for an end that was another's")
+            broken("the cookie is removed, and no tombstone is this request's")
         }
         Cookie::Keep if report.end == Some(End::Ended) => broken("an ended session's cookie is left in place"),
         Cookie::Keep if report.found.is_none() && report.edit.is_some() && !report.dropped && report.result.is_ok() => {

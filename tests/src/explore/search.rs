@@ -7,8 +7,7 @@ use std::{
 };
 
 use cloakroom_core::{
-    Access, CommitError, CookieChange, End, Op, Outcome, RequestInfo, Step, Version,
-    limits::{DEFAULT_MAX_REQUEST, MAX_HOPS},
+    Access, CommitError, CookieChange, End, Op, Outcome, RequestInfo, Step, Version, limits::DEFAULT_MAX_REQUEST,
 };
 
 use super::{
@@ -138,8 +137,9 @@ impl Search {
                 let mut next = world.clone();
                 let mut found = self.make(&mut next, step).1;
                 let is_new = found.is_empty() && seen.insert(digest(&next));
-                if is_new {
-                    found = self.check(&next);
+                // What a move broke may show in the world too, and that tells the reader more.
+                if is_new || !found.is_empty() {
+                    found.extend(self.check(&next));
                 }
                 for (rule, how) in &found {
                     if !broken.contains_key(rule) {
@@ -198,6 +198,7 @@ impl Search {
             let cookie = self.places.at(place).reports.first().map(|report| report.cookie);
             let Some(Cookie::Set(renewed)) = cookie else { panic!("it sets a ticket") };
             world.publish(renewed, 0);
+            world.presented |= 1 << ticket.0;
         }
         world
     }
@@ -366,10 +367,12 @@ impl Search {
         broken: &mut Vec<Broken>,
     ) -> (Ask, Option<Answer>) {
         let ask = self.places.at(place).ask.expect("it asks for something");
+        let kind = self.plan.kinds[usize::from(number)];
         broken.extend(rules::minted_only(&self.names, ask).err());
         broken.extend(rules::touch_changes_nothing(world, ask).err());
         broken.extend(rules::lives_long_enough(&self.names, world, ask).err());
         broken.extend(rules::closes_once(&self.plan, &self.names, world, ask).err());
+        broken.extend(rules::renews_what_was_presented(&self.names, world, kind, ask).err());
         if how != How::Well {
             world.faults -= 1;
         }
@@ -406,6 +409,7 @@ impl Search {
             lineage = self.take(world, &report, lineage);
             broken.extend(rules::honest_cookie(&self.plan, &self.names, world, number, &report).err());
             broken.extend(rules::honest_result(&self.plan, &self.names, world, &report).err());
+            broken.extend(rules::keeps_its_ticket(&self.names, world, self.places.at(place).request, &report).err());
             self.told.push((number, report));
         }
         let is_over = self.places.at(place).ask.is_none();
@@ -466,21 +470,7 @@ impl Search {
             let answer = world.clone().apply(ask, self.plan.setting.store);
             place = self.places.after(&mut self.names, place, Heard { answer, at: world.now, heard: world.now });
         }
-        Ticket { key, lineage, leads_to: self.leads_to(world, key), found: self.places.at(place).found }
-    }
-
-    fn leads_to(&self, world: &World, mut key: KeyNo) -> LeadsTo {
-        for _ in 0..=MAX_HOPS {
-            let Some(value) = world.slot(key).value else { return LeadsTo::Nothing(key) };
-            key = match self.names.content(value) {
-                Content::Ended(by) => return LeadsTo::Ended(*by),
-                Content::Moved(to, Some(closes_at)) if *closes_at <= world.now => return LeadsTo::Closed(*to),
-                Content::Moved(to, _) => *to,
-                Content::Record(held) if held.deadline <= world.now => return LeadsTo::Expired,
-                Content::Record(_) => return LeadsTo::Record(key, value),
-            }
-        }
-        LeadsTo::Nothing(key)
+        Ticket { key, lineage, leads_to: LeadsTo::of(key, &self.names, world), found: self.places.at(place).found }
     }
 }
 
