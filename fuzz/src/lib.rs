@@ -1,23 +1,45 @@
-//! The bodies of the fuzz targets: each takes any bytes and panics when an invariant of the core is broken.
+//! The bodies of the fuzz targets: each takes any bytes and panics when an invariant is broken.
 //!
 //! `fuzz_targets/` hands them to libFuzzer, and `tests/tests/corpus.rs` takes in this file to replay the corpus on stable.
 
-#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a fuzz target reports")]
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "a panic is how a fuzz target reports"
+)]
 
 mod cookie_header;
 mod entry;
+mod machine;
 mod record;
+mod redb_rows;
+mod redis_url;
+mod redis_wire;
+mod set_cookie;
 mod token;
 
 use cloakroom_core::Keyring;
 
-pub use self::{cookie_header::cookie_header, record::record, token::token};
+pub use self::{
+    cookie_header::cookie_header, machine::machine, record::record, redb_rows::redb_rows, redis_url::redis_url,
+    redis_wire::redis_wire, set_cookie::set_cookie, token::token,
+};
 
 /// A fuzz target by its name, which is also that of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 3] = [("cookie_header", cookie_header), ("record", record), ("token", token)];
+pub const TARGETS: [Target; 8] = [
+    ("cookie_header", cookie_header),
+    ("machine", machine),
+    ("record", record),
+    ("redb_rows", redb_rows),
+    ("redis_url", redis_url),
+    ("redis_wire", redis_wire),
+    ("set_cookie", set_cookie),
+    ("token", token),
+];
 
 /// A ring of two keys, of which 1 or 2 signs; the keys guard nothing.
 fn ring(primary: u8) -> Keyring {
