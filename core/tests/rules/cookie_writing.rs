@@ -246,3 +246,15 @@ fn a_cookie_under_another_name_is_another_session() {
     assert!(line.starts_with("sid="));
     assert_eq!(done.events().iter().map(cloakroom_core::Event::name).collect::<Vec<_>>(), ["created"]);
 }
+
+#[test]
+fn a_cookie_that_scripts_may_read_says_so_and_has_no_name_that_forbids_it() {
+    let line = named("id").dangerous_script_readable().set("v", None).unwrap();
+    assert_eq!(line, "id=v; SameSite=Lax; Secure; Path=/");
+    for name in ["__Http-id", "__Host-Http-id", "__http-id"] {
+        assert!(named(name).set("v", None).is_ok());
+        let readable = named(name).dangerous_script_readable();
+        assert_eq!(readable.check(), Err(CookieError::HttpPrefix), "{name}");
+        assert_eq!(readable.set("v", None), Err(CookieError::HttpPrefix), "{name}");
+    }
+}

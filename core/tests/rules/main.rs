@@ -36,4 +36,5 @@ mod sealed;
 mod seams;
 mod superseded;
 mod token;
+mod value;
 mod whole;

@@ -114,3 +114,13 @@ fn a_response_that_sets_or_used_a_cookie_says_so_to_caches() {
     let done = w.visit(&mut jar, cloakroom_core::Loaded::destroy);
     assert_eq!(names(&done), "set-cookie,cache-control,vary");
 }
+
+#[test]
+fn a_session_knows_whether_somebody_asked_for_it() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let mut session = w.open(&jar);
+    assert!(!session.is_accessed());
+    let _ = session.access();
+    assert!(session.is_accessed());
+}
