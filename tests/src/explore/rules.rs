@@ -308,7 +308,7 @@ pub fn honest_cookie(plan: &Plan, names: &Names, world: &World, by: u8, report: 
         Cookie::Set(_) if report.reused && report.found.is_none() => {
             broken("a ticket that was renewed away makes a session, and overwrites its successor's cookie")
         }
-        Cookie::Set(key) if world.slot(key).value.or(world.slot(key).lapsed).is_none() && !world.may_vanish(plan) => {
+        Cookie::Set(key) if world.slot(key).is_empty() && !world.may_vanish(plan) => {
             broken("a ticket is set for nothing")
         }
         Cookie::Clear if !report.has_ended => broken("the cookie is removed by a request that ended nothing"),

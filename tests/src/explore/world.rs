@@ -68,6 +68,13 @@ pub struct Slot {
     pub lapsed: Option<ValueNo>,
 }
 
+impl Slot {
+    /// Tells whether nothing is there, and nothing ran out there.
+    pub fn is_empty(self) -> bool {
+        self.value.is_none() && self.lapsed.is_none()
+    }
+}
+
 /// An operation, with numbers in place of keys and values.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[allow(missing_docs, reason = "they are the machine's")]
