@@ -100,6 +100,8 @@ mod edits;
 mod engine;
 mod entropy;
 mod event;
+#[doc = include_str!("how_we_know.md")]
+pub mod how_we_know {}
 mod id;
 mod json;
 mod keyring;

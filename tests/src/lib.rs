@@ -5,6 +5,7 @@ pub mod demo;
 pub mod explore;
 pub mod proxy;
 pub mod servers;
+pub mod simulation;
 pub mod witness;
 
 /// The README's examples compile.

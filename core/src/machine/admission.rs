@@ -40,7 +40,8 @@ pub(crate) enum Opened {
     Dead(EndTarget),
     /// The ticket was renewed away: what it stood for may live on, so that a write must not overwrite its cookie.
     Stale,
-    /// Given up a moment ago, by a login, or by an elevation that made what stands here; only an end follows that.
+    /// Given up a moment ago, by a login, or by an elevation that made what stands here, or lost within the request; only
+    /// an end follows that.
     Superseded(Option<EndTarget>),
     Undecodable {
         target: EndTarget,
@@ -227,7 +228,12 @@ impl Admission {
         if matches!(opened, Opened::Ambiguous) {
             events.push(Event::Ambiguous);
         }
-        Arrival::Opened(opened)
+        Arrival::Opened(match opened {
+            // The request had a session, and lost it: what it goes on to write must not make another.
+            Opened::Absent if self.before.is_some() => Opened::Superseded(None),
+            Opened::Dead(target) if self.before.is_some() => Opened::Superseded(Some(target)),
+            opened => opened,
+        })
     }
 
     fn admit(&self, live: Live, expires_in: Duration, loaded_at: UnixTime) -> Opened {

@@ -327,7 +327,7 @@ impl Commit {
             Sight::Moved(moved, _) => self.abandon(renewal, Next::Follow(moved.to)),
             Sight::Ended(_) => self.abandon(renewal, Next::Lost(key)),
             // The pointer may have been there, and gone; without pointers, this may be our own removal.
-            Sight::Absent if self.job.unsettled.is_some() => self.fail(CommitError::OutcomeUnknown, None),
+            Sight::Absent if self.job.unsettled.is_some() => self.fail(CommitError::OutcomeUnknown, Some(key)),
             Sight::Absent => self.lost(key),
             Sight::Undecodable(_, error) => self.fail(CommitError::Undecodable(error), Some(key)),
             Sight::Record(live) if live.version == renewal.old_version => match self.job.count_replay() {

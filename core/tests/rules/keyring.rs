@@ -134,10 +134,10 @@ fn so_many_different_bytes_are_enough() {
 
 #[test]
 fn rings_are_equal_by_the_ids_and_roles_of_their_keys() {
-    let ring = |text: &str| text.replace("K", &secret(1)).replace("L", &secret(2)).parse::<Keyring>().unwrap();
-    assert_eq!(ring("1:primary:K"), ring("1:primary:L"));
-    assert_eq!(ring("1:primary:K,2:accept:L"), ring("2:accept:K,1:primary:L"));
-    assert_ne!(ring("1:primary:K"), ring("2:primary:K"));
-    assert_ne!(ring("1:primary:K"), ring("1:primary:K,2:accept:L"));
-    assert_ne!(ring("1:primary:K,2:accept:L"), ring("1:accept:K,2:primary:L"));
+    let ring = |text: &str| text.replace("<1>", &secret(1)).replace("<2>", &secret(2)).parse::<Keyring>().unwrap();
+    assert_eq!(ring("1:primary:<1>"), ring("1:primary:<2>"));
+    assert_eq!(ring("1:primary:<1>,2:accept:<2>"), ring("2:accept:<1>,1:primary:<2>"));
+    assert_ne!(ring("1:primary:<1>"), ring("2:primary:<1>"));
+    assert_ne!(ring("1:primary:<1>"), ring("1:primary:<1>,2:accept:<2>"));
+    assert_ne!(ring("1:primary:<1>,2:accept:<2>"), ring("1:accept:<1>,2:primary:<2>"));
 }

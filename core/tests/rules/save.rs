@@ -248,3 +248,21 @@ fn edits_that_were_dropped_are_not_replayed_with_later_ones() {
     assert_eq!(w.commit(session).result(), Ok(()));
     assert_eq!((w.peek(&jar, "n"), w.peek(&jar, "kept"), w.peek(&jar, "dropped")), (Some(1), Some(1), None));
 }
+
+#[test]
+fn a_request_whose_session_was_ended_meanwhile_makes_no_other() {
+    for rotates in [false, true] {
+        let mut w = World::new();
+        let jar = w.sign_in();
+        let slow = w.slow(&jar, |loaded| if rotates { loaded.rotate() } else { add(1)(loaded) });
+        w.store.fault(0, Fault::Failed);
+        let failed = w.commit(slow);
+        assert_eq!(failed.result(), Err(CommitError::Store));
+        assert_eq!(w.request(&jar, Loaded::destroy).end(), Some(End::Ended));
+        let mut session = failed.reopen();
+        add(1)(w.access(&mut session).unwrap());
+        w.ops();
+        let done = w.commit(session);
+        assert_eq!((done.result(), done.cookie(), w.ops().as_str()), (Err(CommitError::Lost), CookieChange::Keep, ""));
+    }
+}

@@ -132,6 +132,8 @@ pub struct Request {
 pub struct Report {
     /// The edit that was made, if one was.
     pub edit: Option<u8>,
+    /// The request had a session before, and has not asked for its end.
+    pub goes_on: bool,
     /// The edit was given up before the commit.
     pub dropped: bool,
     /// Where the session was found; nowhere when a change makes one.
@@ -301,7 +303,7 @@ impl Replay<'_> {
         let mut session = self.names.engine.open([header.as_bytes()], &RequestInfo::new());
         let mut entropy = Drawn { author: request.number, draw: 0 };
         let acts = request.kind.acts();
-        let mut has_ended = false;
+        let (mut had, mut has_ended, mut asked_end) = (false, false, false);
         if acts.is_empty() {
             self.admit(&mut session)?;
         }
@@ -326,6 +328,8 @@ impl Replay<'_> {
             }
             let edits = !matches!(act, Act::Destroy | Act::Read | Act::Renew | Act::Retry);
             let dropped = matches!(act, Act::Fail | Act::FailDestroy);
+            let destroys = matches!(act, Act::Destroy | Act::FailDestroy | Act::Restart | Act::Retry);
+            asked_end |= destroys;
             if dropped {
                 session.drop_edits();
             } else if edits {
@@ -337,10 +341,11 @@ impl Replay<'_> {
             let last = again || index + 1 == acts.len();
             let report = Report {
                 edit: edits.then_some(edit),
+                goes_on: had && !asked_end,
                 dropped,
                 found: self.found,
                 first: index == 0,
-                destroys: matches!(act, Act::Destroy | Act::FailDestroy | Act::Restart | Act::Retry),
+                destroys,
                 result: done.result(),
                 end: done.end(),
                 has_ended,
@@ -354,6 +359,7 @@ impl Replay<'_> {
                 ticketless: request.tickets == [None; 2],
                 troubled: self.troubled,
             };
+            had |= self.found.is_some() || (edits && done.result().is_ok());
             self.reports.push(report);
             if last {
                 break;

@@ -333,6 +333,10 @@ pub fn honest_result(plan: &Plan, names: &Names, world: &World, report: &Report)
     if report.first && report.found.is_none() && !report.ticketless && !may_be_gone {
         return broken("nothing opened, though nobody ended the session".to_owned());
     }
+    let makes = report.edit.is_some() && !report.dropped && report.found.is_none() && report.result.is_ok();
+    if makes && report.goes_on {
+        return broken("a request that lost its session made another".to_owned());
+    }
     if report.destroys && report.result.is_ok() && matches!(report.end, Some(End::Failed | End::Vanished)) {
         return broken("an end that is none was called a success".to_owned());
     }
