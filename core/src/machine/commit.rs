@@ -113,7 +113,7 @@ pub(crate) struct Job {
     pub(crate) operations: u32,
     pub(crate) hops: u32,
     /// A write may still land whose answer is missing: the commit counter of the record that it was made over (0 for
-    /// an end, which needs none).
+    /// an end and a pointer, which need none).
     pub(crate) unsettled: Option<u64>,
     pub(crate) end: Option<End>,
     /// Something before the last step failed.

@@ -132,7 +132,7 @@ impl Machine {
                 commit.look(renewal.old.clone(), Why::Swing(renewal))
             }
             (State::Swinging(renewal), Outcome::Unknown) => {
-                commit.job.unsettled.get_or_insert(renewal.fresh.draft.record.commits - 1);
+                commit.job.unsettled = Some(0);
                 commit.look(renewal.old.clone(), Why::Swing(renewal))
             }
             (State::Swinging(renewal), Outcome::Absent) => commit.saw_swing(None, renewal),

@@ -1,6 +1,6 @@
 //! Several tickets in one request: one live lineage is used, several are refused together.
 
-use cloakroom_core::{CommitError, CookieChange, Event, Loaded, limits};
+use cloakroom_core::{Access, CommitError, CookieChange, Event, Loaded, limits};
 
 use crate::common::{SECOND, World, add, has, ticket};
 
@@ -203,5 +203,29 @@ fn a_header_longer_than_is_read_sets_no_cookie_over_one_that_was_not_read() {
         assert_eq!(w.peek(&live, "n"), Some(0));
         let done = w.request(&format!("{live}; {}", "a=1;".repeat(limits::MAX_COOKIE_PAIRS)), add(1));
         assert_eq!(done.result(), Ok(()), "junk after ours does not disturb");
+    }
+}
+
+#[test]
+fn a_record_and_what_it_was_renewed_to_between_two_loads_are_one_session() {
+    let mut w = World::new();
+    let old = w.sign_in();
+    let before = w.store.look(&w.key(&old)).unwrap();
+    let mut new = old.clone();
+    w.act(&mut new, Loaded::rotate);
+    let keys = [w.key(&old), w.key(&new)];
+    for cookie in both(&old, &new) {
+        let mut session = w.open(&cookie);
+        let mut access = session.access();
+        let loaded = loop {
+            match access {
+                Access::Ready(loaded) => break loaded,
+                Access::Load(load) => {
+                    let found = if load.key() == &keys[0] { before.clone() } else { w.store.look(load.key()).unwrap() };
+                    access = load.supply(Some(found), w.now()).unwrap();
+                }
+            }
+        };
+        assert_eq!((loaded.is_new(), loaded.handle()), (false, Some(keys[1].handle())));
     }
 }

@@ -70,3 +70,26 @@ fn the_counter_of_commits_leaves_room_to_count() {
     assert_eq!(w.request(&jar, add(1)).result(), Err(CommitError::Encode), "nothing is written that cannot be read");
     assert!(w.opens(&jar));
 }
+
+#[test]
+fn a_record_of_just_as_many_bytes_as_are_allowed_is_read() {
+    let mut w = World::with(|builder| builder.max_record(4096));
+    let jar = w.sign_in();
+    let pad = |bytes: usize| move |loaded: &mut Loaded| loaded.insert("pad", &"x".repeat(bytes)).unwrap();
+    // From so many commits on, all nonces that are kept are there.
+    for _ in 0..10 {
+        assert_eq!(
+            w.request(&jar, |loaded| {
+                pad(1000)(loaded);
+                add(1)(loaded);
+            })
+            .result(),
+            Ok(())
+        );
+    }
+    let fits = 1000 + 4096 - w.text(&w.key(&jar)).len();
+    let done = w.request(&jar, pad(fits + 1));
+    assert_eq!(done.result(), Err(CommitError::RecordTooLarge { size: 4097, limit: 4096 }));
+    assert_eq!(w.request(&jar, pad(fits)).result(), Ok(()));
+    assert_eq!((w.text(&w.key(&jar)).len(), w.peek(&jar, "n")), (4096, Some(10)));
+}

@@ -334,3 +334,25 @@ fn a_session_that_is_not_stored_has_nothing_to_renew() {
     assert_eq!(w.ops(), "create");
     assert_eq!(w.peek(&ticket(&done).unwrap(), "n"), Some(1));
 }
+
+#[test]
+fn each_try_goes_over_the_version_that_the_one_before_wrote() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let slow = w.slow(&jar, |loaded| {
+        add(1)(loaded);
+        loaded.rotate();
+    });
+    let mut step = w.start(slow);
+    step = w.resume(step);
+    for _ in 0..2 {
+        assert_eq!(w.request(&jar, add(10)).result(), Ok(()));
+        w.ops();
+        step = w.resume(step);
+        step = w.resume(step);
+        assert_eq!(w.ops(), "replace,replace", "the old key's conflict, and the new one written again");
+    }
+    let done = w.finish(step);
+    assert_eq!((done.result(), w.ops().as_str()), (Ok(()), "replace"));
+    assert_eq!(w.peek(&ticket(&done).unwrap(), "n"), Some(21));
+}

@@ -279,3 +279,19 @@ fn a_renewal_by_age_that_would_make_the_record_too_large_is_left_undone() {
         assert!(w.opens(&jar), "what is used lives on");
     }
 }
+
+#[test]
+fn a_request_that_came_through_a_pointer_when_it_looked_again_renews_nothing() {
+    let mut w = World::with(|builder| builder.renew_after(10 * MINUTE));
+    let jar = w.sign_in();
+    let slow = w.slow(&jar, add(1));
+    w.store.fault(0, Fault::Failed);
+    let failed = w.commit(slow);
+    assert_eq!(w.request(&jar, Loaded::rotate).result(), Ok(()));
+    w.pass(11 * MINUTE);
+    let mut session = failed.reopen();
+    add(1)(w.access(&mut session).unwrap());
+    w.ops();
+    let done = w.commit(session);
+    assert_eq!((done.result(), w.ops().as_str()), (Ok(()), "replace"));
+}

@@ -4,6 +4,8 @@ use cloakroom_core::{CommitError, CookieChange, End, EndCause, Ended, Entry, Eve
 
 use crate::common::{HOUR, SECOND, World, add, has, ticket};
 
+const MILLI: std::time::Duration = std::time::Duration::from_millis(1);
+
 /// A world in which `cause` ended the session of the ticket, as another request would.
 fn given_up(cause: EndCause, next: Option<StoreKey>) -> (World, String) {
     let mut w = World::new();
@@ -196,4 +198,40 @@ fn a_change_under_way_is_lost_when_the_session_was_given_up() {
         assert_eq!((done.result(), done.cookie()), (Err(CommitError::Lost), CookieChange::Keep));
         assert_eq!(w.peek(&new, "n"), Some(0), "no fixation: the old ticket's edits never reach it");
     }
+}
+
+#[test]
+fn the_while_ends_to_the_millisecond() {
+    for (passed, is_superseded) in [(limits::DEFAULT_SUPERSEDED - MILLI, true), (limits::DEFAULT_SUPERSEDED, false)] {
+        let (mut w, jar) = given_up(EndCause::Login, None);
+        w.pass(passed);
+        assert_eq!(has(&w.request(&jar, |_| ()), Event::Superseded), is_superseded, "{passed:?}");
+    }
+}
+
+#[test]
+fn an_end_goes_before_what_was_written_after_it() {
+    let mut w = World::new();
+    let successor = w.sign_in();
+    let jar = w.sign_in();
+    let next = Some(w.key(&successor));
+    let ended = Ended { by: Nonce::from_bytes([9; 8]), cause: EndCause::Elevation, at: w.now(), next };
+    w.put(&w.key(&jar), &Entry::Ended(ended), HOUR);
+    let done = w.request(&jar, |loaded| {
+        loaded.destroy();
+        add(1)(loaded);
+    });
+    assert_eq!((done.result(), done.end()), (Ok(()), Some(End::Ended)));
+    assert!(!w.opens(&successor));
+    assert_eq!(w.peek(&ticket(&done).unwrap(), "n"), Some(1));
+}
+
+#[test]
+fn what_is_lost_is_counted() {
+    let (mut w, jar) = given_up(EndCause::Login, None);
+    let done = w.request(&jar, |loaded| {
+        loaded.destroy();
+        add(1)(loaded);
+    });
+    assert_eq!((has(&done, Event::Lost), done.end()), (true, Some(End::NothingToEnd)));
 }
