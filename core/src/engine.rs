@@ -14,6 +14,7 @@ use crate::{
     },
     request::RequestInfo,
     session::Session,
+    time::UnixTime,
     wire::{
         codec::{Codec, JsonCodec},
         key_scheme::{HashedKeys, KeyScheme},
@@ -120,6 +121,11 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    /// Tells whether a request takes longer than pointers and tombstones are sure to last.
+    pub(crate) fn is_late(&self, loaded_at: UnixTime, now: UnixTime) -> bool {
+        now.since(loaded_at) > self.max_request
+    }
+
     /// Browsers keep our cookie from such a request: a new one would overwrite the visitor's.
     pub(crate) fn withholds_cookie(&self, request: &RequestInfo<'_>) -> bool {
         match self.cookie.same_site_setting() {

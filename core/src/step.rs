@@ -245,7 +245,8 @@ pub enum CommitError {
     StaleTicket,
     /// The store could not do it; nothing of it can be reached, now or later.
     Store,
-    /// The request took longer from its load to its commit than is allowed.
+    /// More time passed since the load than a request may take: nothing was written, or an end did not find what may have
+    /// run out. Every further try of the request comes to the same.
     TooLate,
     /// The stored record does not decode.
     Undecodable(DecodeError),

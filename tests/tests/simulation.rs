@@ -168,7 +168,7 @@ fn the_same_seed_gives_the_same_story() {
         assert_ne!(first.trace, play(seed + 1, Wrong::Nothing).trace);
         figures += first.figures;
     }
-    println!("{}", figures.line(since));
+    println!("played twice, {}", figures.line(since).replace("simulation: ", ""));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn stores_that_are_wrong_are_caught() {
         println!("    {wrong:?}: seed {seed} breaks {rule}");
         sum += figures;
     }
-    println!("{}", sum.line(since));
+    println!("wrong stores, {}", sum.line(since).replace("simulation: ", ""));
 }
 
 #[test]

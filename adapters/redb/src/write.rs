@@ -236,7 +236,9 @@ impl Batch<'_> {
         ttl: Duration,
     ) -> Result<Answer, Trouble> {
         // A version that is given out is never given out again, whatever becomes of the transaction.
-        let version = self.inner.file.last_version.fetch_add(1, Ordering::Relaxed) + 1;
+        let next = |last: u64| last.checked_add(1);
+        let last = self.inner.file.last_version.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let version = last.ok().and_then(next).ok_or(Trouble::Malformed)?;
         self.tables.put(key, old, Head::new(expiry(now, ttl), version), value.as_bytes())?;
         self.writes += 1;
         Ok(Answer::Done(Version::from_u64(version)))

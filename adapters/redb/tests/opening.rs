@@ -7,6 +7,7 @@ mod common;
 use std::{error::Error, fs, path::Path};
 
 use cloakroom_redb::{OpenError, RedbConfig, RedbStore};
+use cloakroom_store::{Fault, Store as _};
 use redb::{Database, ReadableDatabase, TableDefinition};
 
 use self::common::{Case, TTL, TestRuntime, key, value};
@@ -137,6 +138,26 @@ async fn a_newer_format_is_refused() {
     let error = refused(&case.path()).await;
     assert!(matches!(error, OpenError::NewerFormat(_)), "{error:?}");
     assert!(error.to_string().contains("later version"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_whose_versions_are_used_up_is_read_and_written_no_more() {
+    const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("cloakroom.meta");
+    let case = Case::new().await;
+    case.create(1, &value(10), TTL).await;
+    case.store.close().await;
+    let database = Database::open(case.path()).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let state = [u64::MAX, 0, 0, 0, 0].map(u64::to_le_bytes).concat();
+    transaction.open_table(META).unwrap().insert("state", &state[..]).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let store = open(&case.path()).await.unwrap();
+    for _ in 0..2 {
+        let error = store.create(&key(2), &value(10), TTL).await.unwrap_err();
+        assert_eq!((error.fault(), error.may_have_happened()), (Fault::Internal, false), "no version comes back");
+    }
+    assert!(store.load(&key(1)).await.unwrap().is_some());
 }
 
 /// A store's file with much in it, not closed, as a kill leaves it.

@@ -13,7 +13,8 @@
 //!                        └─ does not decode ──► undecodable
 //! ```
 //!
-//! Exactly one live session opens; several are ambiguous.
+//! Exactly one live session opens; several are ambiguous. A request that had a session, and looks again after a commit that
+//! failed, is superseded where nothing opens.
 
 use core::{ops::ControlFlow, time::Duration};
 use std::sync::Arc;

@@ -105,8 +105,8 @@ pub(crate) struct Job {
     pub(crate) expires_in: Duration,
     pub(crate) standing: Standing,
 
-    /// The record was written, and needs no touch.
-    pub(crate) wrote: bool,
+    /// When the write was asked for that the record is of, if one was: it needs no touch.
+    pub(crate) written_at: Option<UnixTime>,
     /// When the last operation was asked for: what its answer tells may be as old.
     pub(crate) sent: UnixTime,
     pub(crate) replays: u32,
@@ -126,11 +126,6 @@ impl Job {
         let mut record = Box::new(Record::new(self.now, self.lifetime.unwrap_or(policy.lifetime)));
         record.data = data;
         record
-    }
-
-    /// Tells whether so much time has passed since the load that pointers and tombstones may have run out.
-    pub(crate) fn is_late(&self, policy: &Policy) -> bool {
-        self.now.since(self.loaded_at) > policy.max_request
     }
 
     /// Counts one more try over what others wrote.

@@ -67,7 +67,7 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         loaded_at: opened.loaded_at().unwrap_or(now),
         expires_in: Duration::ZERO,
         standing: Standing::default(),
-        wrote: false,
+        written_at: None,
         sent: now,
         replays: 0,
         operations: 0,
@@ -107,7 +107,7 @@ fn refusal(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<CommitError>
     let Loaded { destroy, rotate, .. } = *loaded;
     let changed = loaded.is_changed();
     let acts = destroy || (matches!(loaded.opened, Opened::Live(_)) && (changed || rotate));
-    if acts && loaded.opened.loaded_at().is_some_and(|at| is_late(shell, at, now)) {
+    if acts && loaded.opened.loaded_at().is_some_and(|at| shell.policy.is_late(at, now)) {
         return Some(CommitError::TooLate);
     }
     match &loaded.opened {
@@ -171,10 +171,6 @@ fn draw(
     Ok((Nonce::from_bytes(nonce), id))
 }
 
-fn is_late(shell: &Shell, loaded_at: UnixTime, now: UnixTime) -> bool {
-    now.since(loaded_at) > shell.policy.max_request
-}
-
 /// Only where the new ticket reaches a page; never for a request that came through a pointer, and never without
 /// pointers, when a lost response would sign the visitor out.
 fn is_renewal_due(shell: &Shell, admitted: &Admitted, now: UnixTime) -> bool {
@@ -183,6 +179,6 @@ fn is_renewal_due(shell: &Shell, admitted: &Admitted, now: UnixTime) -> bool {
     let may_renew = shell.may_renew
         && admitted.standing.hops == 0
         && shell.policy.codec.has_markers()
-        && !is_late(shell, admitted.loaded_at, now);
+        && !shell.policy.is_late(admitted.loaded_at, now);
     may_renew && (by_age || admitted.outdated)
 }

@@ -20,7 +20,7 @@
 //! destroy ──► Ending ──┬─ Done ─────────────────────────────────────────► cookie cleared, Creating if there is more
 //!             ▲        ├─ Conflict, Unknown ──► Looking ─┬─ Record ──► again, Moved or Ended with `next` ──► follow
 //!             └────────┼─────────────────────────────────┘
-//!                      └─ Absent ──► vanished
+//!                      └─ Absent ──► vanished, or too late to tell
 //!
 //! Rest (`rest.rs`) ──┬─ first presentation ──► Presenting (Load) ──► Closing (Replace) ──► Clearing (Replace) ──► done
 //!                    └─ touch due ──► Touching ──► done
@@ -181,7 +181,7 @@ impl Machine {
             (State::Presenting(live, _), Outcome::Absent) => commit.clear_predecessor(live),
             (State::Closing(live), Outcome::Done(_)) => commit.clear_predecessor(live),
             (State::Clearing(live), Outcome::Done(version)) => {
-                commit.job.wrote = true;
+                commit.job.written_at = Some(commit.job.sent);
                 commit.rested(Live { version, ..live })
             }
             // What failed here is done at the next presentation.
@@ -189,7 +189,7 @@ impl Machine {
             (State::Clearing(live), _) => commit.finish_again(live.key),
             (State::Touching(live), Outcome::Done(version)) => {
                 commit.shell.events.push(Event::Touched);
-                commit.job.wrote = true;
+                commit.job.written_at = Some(commit.job.sent);
                 commit.rested(Live { version, ..live })
             }
             (State::Touching(live), _) => commit.rested(live),
@@ -224,7 +224,7 @@ impl Commit {
         self.shell.events.push(Event::Created);
         self.shell.owed = Some(CookieLine { line: fresh.line, removes: false });
         let Draft { record, value, .. } = fresh.draft;
-        self.job.wrote = true;
+        self.job.written_at = Some(self.job.sent);
         self.rested(Live { key: fresh.key, version, value, record })
     }
 
@@ -440,7 +440,7 @@ impl Commit {
     fn saw_end(mut self, key: StoreKey, found: Option<Stored>) -> Step {
         let (version, error) = match Sight::of(&self.shell.policy, &key, found) {
             // A pointer or a tombstone may have run out meanwhile.
-            Sight::Absent if self.job.is_late(&self.shell.policy) => return self.fail_end(CommitError::TooLate, key),
+            Sight::Absent if self.is_late() => return self.fail_end(CommitError::TooLate, key),
             Sight::Absent => return self.ended(End::Vanished),
             Sight::Ended(Ended { next: Some(next), .. }) => return self.hop(next, Why::End),
             Sight::Ended(ended) if ended.by == self.job.nonce => return self.ended(End::Ended),
@@ -499,6 +499,11 @@ impl Commit {
     }
 
     // Common to all
+
+    /// Tells whether pointers and tombstones may have run out since the load.
+    pub(crate) fn is_late(&self) -> bool {
+        self.shell.policy.is_late(self.job.loaded_at, self.job.now)
+    }
 
     pub(crate) fn ask(mut self, op: Op, state: State) -> Step {
         self.job.operations += 1;

@@ -15,14 +15,14 @@ use crate::{
 impl Commit {
     /// A change or a renewal is done.
     pub(crate) fn settled(mut self, live: Live) -> Step {
-        self.job.wrote = true;
+        self.job.written_at = Some(self.job.sent);
         self.rest(live)
     }
 
     pub(crate) fn rest(self, live: Live) -> Step {
         let is_first = self.job.standing.presented.as_ref() == Some(&live.key);
         match &live.record.predecessor {
-            _ if self.job.is_late(&self.shell.policy) => self.rested(live),
+            _ if self.is_late() => self.rested(live),
             Some(predecessor) if is_first => {
                 let key = predecessor.clone();
                 self.ask(Op::Load { key: key.clone() }, State::Presenting(live, key))
@@ -59,12 +59,12 @@ impl Commit {
 
     /// Extends the time to live if that adds enough, and nothing else has written the record.
     pub(crate) fn touch(self, live: Live) -> Step {
-        let Job { now, loaded_at, expires_in, wrote, .. } = self.job;
+        let Job { now, loaded_at, expires_in, written_at, .. } = self.job;
         let policy = &self.shell.policy;
         let ttl = policy.longest.ttl(&live.record, now);
         let idle = live.record.idle.min(policy.longest.idle());
         let adds = ttl.saturating_sub(expires_in.saturating_sub(now.since(loaded_at)));
-        if wrote || adds <= idle / policy.touch_part {
+        if written_at.is_some() || adds <= idle / policy.touch_part {
             return self.rested(live);
         }
         let op = Op::Touch { key: live.key.clone(), version: live.version.clone(), value: live.value.clone(), ttl };
@@ -73,10 +73,10 @@ impl Commit {
 
     /// The request's session lives on.
     pub(crate) fn rested(self, live: Live) -> Step {
-        let Job { sent, loaded_at, expires_in, wrote, .. } = self.job;
-        let (expires_in, loaded_at) = match wrote {
-            false => (expires_in, loaded_at),
-            true => (self.shell.policy.longest.ttl(&live.record, sent), sent),
+        let Job { written_at, loaded_at, expires_in, .. } = self.job;
+        let (expires_in, loaded_at) = match written_at {
+            None => (expires_in, loaded_at),
+            Some(at) => (self.shell.policy.longest.ttl(&live.record, at), at),
         };
         let standing = self.job.standing.clone();
         let admitted = Admitted { live, expires_in, loaded_at, outdated: false, standing };

@@ -111,6 +111,23 @@ fn what_a_save_wrote_is_as_old_as_its_operation() {
 }
 
 #[test]
+fn what_came_after_a_write_makes_it_no_younger() {
+    let mut w = World::new();
+    let mut jar = w.sign_in();
+    w.act(&mut jar, Loaded::rotate);
+    let slow = w.slow(&jar, add(1));
+    let Step::Io(io) = w.start(slow) else { panic!("it writes") };
+    let outcome = w.store.perform(io.op());
+    w.pass(LONGEST + MILLI);
+    let first_presentation = io.resume(outcome, w.now());
+    w.store.fault(0, Fault::Failed);
+    let mut session = w.finish(first_presentation).reopen();
+    w.access(&mut session).unwrap().destroy();
+    let done = w.commit(session);
+    assert_eq!((done.result(), done.end()), (Err(CommitError::TooLate), Some(End::Failed)));
+}
+
+#[test]
 fn nothing_renews_by_itself() {
     for (after, renews) in [(LONGEST, true), (LONGEST + MILLI, false)] {
         let mut w = World::with(|builder| builder.renew_after(10 * MINUTE));

@@ -310,3 +310,18 @@ fn ids_and_nonces_have_their_sizes() {
     assert_eq!(Nonce::from_text(&nonce.to_string()), Some(nonce));
     assert_eq!(Nonce::from_text("short"), None);
 }
+
+#[test]
+fn a_predecessor_that_leads_elsewhere_is_left_alone() {
+    let mut w = World::new();
+    let old = w.sign_in();
+    let mut new = old.clone();
+    w.act(&mut new, Loaded::rotate);
+    let Some(Entry::Moved(mut moved)) = w.entry(&w.key(&old)) else { panic!("no pointer") };
+    moved.to = StoreKey::new("elsewhere").unwrap();
+    w.put(&w.key(&old), &Entry::Moved(moved), HOUR);
+    w.ops();
+    assert_eq!(w.request(&new, |_| ()).result(), Ok(()));
+    assert_eq!(w.ops(), "load,load");
+    assert_eq!(w.record(&w.key(&new)).predecessor, Some(w.key(&old)));
+}

@@ -295,3 +295,20 @@ fn a_request_that_came_through_a_pointer_when_it_looked_again_renews_nothing() {
     let done = w.commit(session);
     assert_eq!((done.result(), w.ops().as_str()), (Ok(()), "replace"));
 }
+
+#[test]
+fn a_renewal_by_age_that_finds_the_session_ended_loses_what_was_changed_and_nothing_else() {
+    for (changes, result) in [(true, Err(CommitError::Lost)), (false, Ok(()))] {
+        let mut w = World::with(|builder| builder.renew_after(10 * MINUTE));
+        let jar = w.sign_in();
+        w.pass(11 * MINUTE);
+        let slow = w.slow(&jar, |loaded| {
+            if changes {
+                add(1)(loaded);
+            }
+        });
+        assert_eq!(w.request(&jar, Loaded::destroy).result(), Ok(()));
+        let done = w.commit(slow);
+        assert_eq!((done.result(), done.cookie().name()), (result, "keep"), "{changes}");
+    }
+}

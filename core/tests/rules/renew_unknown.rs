@@ -2,7 +2,7 @@
 
 use cloakroom_core::{CommitError, CookieChange, Loaded, Step};
 
-use crate::common::{Fault, World, add};
+use crate::common::{Fault, World, add, ticket};
 
 /// A renewal with an edit, after its pointer's try was answered by `fault`.
 fn in_doubt(fault: Fault) -> (World, String, Step) {
@@ -63,4 +63,35 @@ fn until_then_a_failure_leaves_the_edits_in_doubt() {
         w.store.land();
         assert!(matches!(w.peek(&old, "n"), Some(0 | 1)), "{fault:?}");
     }
+}
+
+#[test]
+fn what_was_written_under_the_new_id_in_doubt_is_looked_at_and_goes_on() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let slow = w.slow(&jar, Loaded::rotate);
+    let step = w.start(slow);
+    let step = w.resume(step);
+    assert_eq!(w.request(&jar, add(1)).result(), Ok(()));
+    w.ops();
+    let step = w.resume(step);
+    w.store.fault(0, Fault::UnknownApplied);
+    let done = w.finish(step);
+    assert_eq!((done.result(), w.ops().as_str()), (Ok(()), "replace,replace,load,replace"));
+    assert_eq!(w.peek(&ticket(&done).unwrap(), "n"), Some(1));
+}
+
+#[test]
+fn a_pointer_in_doubt_whose_key_is_then_gone_stays_in_doubt() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let key = w.key(&jar);
+    let slow = w.slow(&jar, Loaded::rotate);
+    let step = w.start(slow);
+    let step = w.resume(step);
+    w.store.fault(0, Fault::UnknownApplied);
+    let step = w.resume(step);
+    w.store.evict(&key);
+    let done = w.finish(step);
+    assert_eq!((done.result(), done.cookie()), (Err(CommitError::OutcomeUnknown), CookieChange::Keep));
 }

@@ -266,3 +266,17 @@ fn a_request_whose_session_was_ended_meanwhile_makes_no_other() {
         assert_eq!((done.result(), done.cookie(), w.ops().as_str()), (Err(CommitError::Lost), CookieChange::Keep, ""));
     }
 }
+
+#[test]
+fn what_follows_a_first_presentation_goes_over_the_version_that_it_wrote() {
+    let mut w = World::new();
+    let mut jar = w.sign_in();
+    w.act(&mut jar, Loaded::rotate);
+    w.ops();
+    let done = w.request(&jar, add(1));
+    assert_eq!(w.ops(), "load,replace,load,replace,replace");
+    let mut session = done.reopen();
+    add(1)(w.access(&mut session).unwrap());
+    assert_eq!((w.commit(session).result(), w.ops().as_str()), (Ok(()), "replace"));
+    assert_eq!(w.peek(&jar, "n"), Some(2));
+}

@@ -34,7 +34,7 @@ pub fn moment(at: At) -> UnixTime {
 pub struct Setting {
     /// How the store behaves where stores differ.
     pub store: StoreKind,
-    /// Pointers close as soon as the successor was presented; else they stay open for the whole search.
+    /// Pointers close as soon as the successor was presented; else the usual grace later.
     pub no_grace: bool,
     /// Every request that came without a pointer renews by itself.
     pub renews: bool,

@@ -77,12 +77,19 @@ fn main() -> ExitCode {
             trials.push(trial.with_kind(format!("open: {open}")).with_ignored_flag(true));
         }
     }
+    trials.push(Trial::test("every row says what it shows, or what it waits for", || {
+        let says_nothing = |row: &&Row| row.rule.is_empty() || row.tests.len() + row.open.len() == 0;
+        match ROWS.iter().find(says_nothing) {
+            Some(row) => Err(Failed::from(format!("{} shows nothing", row.advisory))),
+            None => Ok(()),
+        }
+    }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     let passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
     let is_shown = |(at, row): &(usize, &Row)| (0..row.tests.len()).all(|place| passed.contains(&(*at, place)));
     let shown = ROWS.iter().enumerate().filter(is_shown).count();
     let open = ROWS.iter().filter(|row| !row.open.is_empty()).count();
-    println!("checklist: {shown} rows shown, {open} open");
+    println!("checklist: {shown} of {} rows shown, {open} open", ROWS.len());
     conclusion.exit_code()
 }
 
@@ -110,7 +117,4 @@ fn assert_rows(file: &Path) {
     let told: Vec<_> = ROWS.iter().map(|row| row.advisory).collect();
     assert!(!listed.is_empty());
     assert_eq!(told, listed, "left: the table here; right: {}", file.display());
-    for row in ROWS {
-        assert!(!row.rule.is_empty() && row.tests.len() + row.open.len() > 0, "{} shows nothing", row.advisory);
-    }
 }

@@ -48,7 +48,7 @@ fn we_read_what_the_table_says() {
         }
     }
     assert!(cookies::CASES.len() >= 80);
-    println!("cases of our own: {} headers read, {} cookies written", cookies::CASES.len(), set_cookies::CASES.len());
+    println!("corpora: {} headers and {} cookies of our own", cookies::CASES.len(), set_cookies::CASES.len());
 }
 
 fn we_write_what_the_table_says() {

@@ -1,7 +1,7 @@
 //! Admission.
 
-use super::{ADMISSION, ADMITTED, COMMIT, Edit, FINALITY, HONEST_RESULTS, Mutation, PLAN, closing, requests, with};
-use crate::explore::Kind::{Destroy, Expire, Read, Renew};
+use super::{ADMISSION, ADMITTED, Edit, FINALITY, HONEST_RESULTS, Mutation, PLAN, closing, requests, with};
+use crate::explore::Kind::{Destroy, Expire, Read, Renew, Save};
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -45,12 +45,24 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "late_commit",
         rule: "a commit whose load is older than max_request is refused: pointers and tombstones may have run out",
         edit: Edit {
-            file: COMMIT,
-            find: "self.now.since(self.loaded_at) > policy.max_request",
-            replace: "self.now.since(self.loaded_at) > policy.max_request.saturating_mul(99)",
+            file: "engine.rs",
+            find: "now.since(loaded_at) > self.max_request",
+            replace: "now.since(loaded_at) > self.max_request.saturating_mul(99)",
         },
         bounds: &[],
         plan: || requests(&[Destroy, Expire, Read, Renew], 0),
+        breaks: HONEST_RESULTS,
+    },
+    Mutation {
+        name: "lost_session_makes_another",
+        rule: "writes of a request whose session ended meanwhile are `Lost` and never make a new session",
+        edit: Edit {
+            file: ADMISSION,
+            find: "Opened::Absent if self.before.is_some() => Opened::Superseded(None),",
+            replace: "",
+        },
+        bounds: &[],
+        plan: || requests(&[Destroy, Save], 1),
         breaks: HONEST_RESULTS,
     },
 ];
