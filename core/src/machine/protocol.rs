@@ -500,11 +500,6 @@ impl Commit {
 
     // Common to all
 
-    /// Tells whether pointers and tombstones may have run out since the load.
-    pub(crate) fn is_late(&self) -> bool {
-        self.shell.policy.is_late(self.job.loaded_at, self.job.now)
-    }
-
     pub(crate) fn ask(mut self, op: Op, state: State) -> Step {
         self.job.operations += 1;
         self.job.sent = self.job.now;

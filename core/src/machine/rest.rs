@@ -57,6 +57,11 @@ impl Commit {
         }
     }
 
+    /// Tells whether pointers and tombstones may have run out since the load.
+    pub(crate) fn is_late(&self) -> bool {
+        self.shell.policy.is_late(self.job.loaded_at, self.job.now)
+    }
+
     /// Extends the time to live if that adds enough, and nothing else has written the record.
     pub(crate) fn touch(self, live: Live) -> Step {
         let Job { now, loaded_at, expires_in, written_at, .. } = self.job;
