@@ -76,6 +76,22 @@ pub(crate) struct Renewal {
     pub(crate) version: Option<Version>,
     pub(crate) old: StoreKey,
     pub(crate) old_version: Version,
+    /// When the record under its new id was last asked to be written.
+    pub(crate) written_at: UnixTime,
+}
+
+/// What a look is for.
+pub(crate) enum Why {
+    /// A change, with the try whose answer is missing.
+    Change(Option<Attempt>),
+    End,
+    Swing(Renewal),
+}
+
+/// What follows after the record of a renewal that lost was removed.
+pub(crate) enum Next {
+    Follow(StoreKey),
+    Lost(StoreKey),
 }
 
 /// Where an end strikes.

@@ -40,7 +40,7 @@ use crate::{
     loaded::Loaded,
     machine::{
         admission::{Admission, Opened, is_superseded},
-        commit::{Attempt, Draft, EndTarget, Fresh, Job, Live, Renewal, Sight},
+        commit::{Attempt, Draft, EndTarget, Fresh, Job, Live, Next, Renewal, Sight, Why},
     },
     op::{Op, Outcome},
     record::Ended,
@@ -72,20 +72,6 @@ pub(crate) enum State {
     Refreshing(Renewal),
     Swinging(Renewal),
     Touching(Live),
-}
-
-/// What a look is for.
-pub(crate) enum Why {
-    /// A change, with the try whose answer is missing.
-    Change(Option<Attempt>),
-    End,
-    Swing(Renewal),
-}
-
-/// What follows after the record of a renewal that lost was removed.
-pub(crate) enum Next {
-    Follow(StoreKey),
-    Lost(StoreKey),
 }
 
 impl Machine {
@@ -247,7 +233,8 @@ impl Commit {
     fn changed(mut self, attempt: Attempt, version: Version) -> Step {
         self.job.unsettled = None;
         let Attempt { key, draft: Draft { record, value, .. }, .. } = attempt;
-        self.settled(Live { key, version, value, record })
+        let sent = self.job.sent;
+        self.settled(Live { key, version, value, record }, sent)
     }
 
     fn saw_change(mut self, key: StoreKey, found: Option<Stored>, attempt: Option<Attempt>) -> Step {
@@ -264,7 +251,8 @@ impl Commit {
         }
         if live.record.nonces.contains(self.job.nonce) {
             self.job.unsettled = None;
-            return self.settled(live);
+            let sent = self.job.sent;
+            return self.settled(live, sent);
         }
         if let Some(base) = self.job.unsettled {
             let attempt = attempt.filter(|attempt| attempt.key == key && attempt.version == live.version);
@@ -292,12 +280,16 @@ impl Commit {
     /// Writes the record, edits done, under a new id; then the old key must point to it.
     pub(crate) fn renew(self, live: Live) -> Step {
         let Live { key, version, mut record, .. } = live;
+        let written_at = self.job.now;
         record.predecessor = self.predecessor(&key);
         match self.job.fresh(&self.shell.policy, record) {
             Ok(fresh) => {
                 let Draft { value, ttl, .. } = &fresh.draft;
                 let op = Op::Create { key: fresh.key.clone(), value: value.clone(), ttl: *ttl };
-                self.ask(op, State::Opening(Renewal { fresh, version: None, old: key, old_version: version }))
+                self.ask(
+                    op,
+                    State::Opening(Renewal { fresh, version: None, old: key, old_version: version, written_at }),
+                )
             }
             Err(error) => self.cannot_renew(error, key),
         }
@@ -345,6 +337,7 @@ impl Commit {
                     Ok(fresh) => {
                         renewal.old_version = live.version;
                         renewal.fresh = fresh;
+                        renewal.written_at = self.job.now;
                         self.refresh(renewal)
                     }
                     Err(error) => self.cannot_renew(error, key),
@@ -413,7 +406,7 @@ impl Commit {
         self.shell.owed = Some(CookieLine { line, removes: false });
         self.job.standing.hops += 1;
         match renewal.version {
-            Some(version) => self.settled(Live { key, version, value, record }),
+            Some(version) => self.settled(Live { key, version, value, record }, renewal.written_at),
             None => self.finish_again(key),
         }
     }

@@ -9,13 +9,14 @@ use crate::{
     },
     op::Op,
     step::{After, Step},
+    time::UnixTime,
     value::Stored,
 };
 
 impl Commit {
     /// A change or a renewal is done.
-    pub(crate) fn settled(mut self, live: Live) -> Step {
-        self.job.written_at = Some(self.job.sent);
+    pub(crate) fn settled(mut self, live: Live, written_at: UnixTime) -> Step {
+        self.job.written_at = Some(written_at);
         self.rest(live)
     }
 

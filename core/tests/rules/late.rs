@@ -128,6 +128,23 @@ fn what_came_after_a_write_makes_it_no_younger() {
 }
 
 #[test]
+fn a_renewal_that_learns_late_that_it_is_done_knows_no_more_than_what_it_wrote() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let slow = w.slow(&jar, Loaded::rotate);
+    let step = w.start(slow);
+    let step = w.resume(step);
+    w.store.fault(0, Fault::UnknownApplied);
+    let look = w.resume(step);
+    assert_eq!(w.request(&jar, Loaded::destroy).end(), Some(End::Ended));
+    w.pass(LONGEST + 2 * MINUTE);
+    let mut session = w.finish(look).reopen();
+    w.access(&mut session).unwrap().destroy();
+    let done = w.commit(session);
+    assert_eq!((done.result(), done.end()), (Err(CommitError::TooLate), Some(End::Failed)));
+}
+
+#[test]
 fn nothing_renews_by_itself() {
     for (after, renews) in [(LONGEST, true), (LONGEST + MILLI, false)] {
         let mut w = World::with(|builder| builder.renew_after(10 * MINUTE));
