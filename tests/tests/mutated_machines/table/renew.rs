@@ -15,10 +15,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "the ticket is published only at the end, and not with the Create",
         edit: Edit {
             file: PROTOCOL,
-            find: "                self.ask(op, State::Opening(Renewal { fresh,",
+            find: "                self.ask(
+                    op,
+                    State::Opening(Renewal { fresh,",
             replace: "                let owed = Some(CookieLine { line: fresh.line.clone(), removes: false });
                 let shell = Shell { owed, ..self.shell };
-                Self { shell, ..self }.ask(op, State::Opening(Renewal { fresh,",
+                Self { shell, ..self }.ask(
+                    op,
+                    State::Opening(Renewal { fresh,",
         },
         bounds: &[],
         plan: || requests(&[Renew], 1),
@@ -57,6 +61,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edit: Edit {
             file: PROTOCOL,
             find: "                        renewal.fresh = fresh;
+                        renewal.written_at = self.job.now;
                         self.refresh(renewal)",
             replace: "                        let _ = fresh;
                         self.swing(renewal)",
@@ -147,7 +152,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "on Unknown look: the pointer may not be there",
         edit: Edit {
             file: PROTOCOL,
-            find: "                commit.job.unsettled.get_or_insert(renewal.fresh.draft.record.commits - 1);
+            find: "                commit.job.unsettled = Some(0);
                 commit.look(renewal.old.clone(), Why::Swing(renewal))",
             replace: "                commit.publish(renewal)",
         },
