@@ -118,10 +118,12 @@ fn what_came_after_a_write_makes_it_no_younger() {
     let slow = w.slow(&jar, add(1));
     let Step::Io(io) = w.start(slow) else { panic!("it writes") };
     let outcome = w.store.perform(io.op());
-    w.pass(LONGEST + MILLI);
+    w.pass(LONGEST - MINUTE);
     let first_presentation = io.resume(outcome, w.now());
     w.store.fault(0, Fault::Failed);
     let mut session = w.finish(first_presentation).reopen();
+    assert_eq!(w.ops(), "load,create,replace,load,replace,load");
+    w.pass(MINUTE + MILLI);
     w.access(&mut session).unwrap().destroy();
     let done = w.commit(session);
     assert_eq!((done.result(), done.end()), (Err(CommitError::TooLate), Some(End::Failed)));
@@ -133,11 +135,12 @@ fn a_renewal_that_learns_late_that_it_is_done_knows_no_more_than_what_it_wrote()
     let jar = w.sign_in();
     let slow = w.slow(&jar, Loaded::rotate);
     let step = w.start(slow);
-    let step = w.resume(step);
+    let Step::Io(pointer) = w.resume(step) else { panic!("it swings") };
     w.store.fault(0, Fault::UnknownApplied);
-    let look = w.resume(step);
+    let outcome = w.store.perform(pointer.op());
     assert_eq!(w.request(&jar, Loaded::destroy).end(), Some(End::Ended));
     w.pass(LONGEST + 2 * MINUTE);
+    let look = pointer.resume(outcome, w.now());
     let mut session = w.finish(look).reopen();
     w.access(&mut session).unwrap().destroy();
     let done = w.commit(session);
