@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Tree};
 use crate::{
     data::Data,
     json::Json,
-    limits::{MAX_DATA_KEY, MAX_EDITS},
+    limits::{MAX_DATA_KEY, MAX_EDITS, MAX_PRINCIPAL},
 };
 
 /// A function from the JSON text of a value to that of its successor.
@@ -171,6 +171,8 @@ pub enum EditError {
     KeyTooLong,
     /// The lifetime is longer than the engine's longest, or later than the session's absolute deadline.
     Lifetime,
+    /// The user id is `null` or has more than [`MAX_PRINCIPAL`] bytes as JSON.
+    Principal,
     /// The edit itself failed.
     Replay(ReplayError),
     /// The request made more than [`MAX_EDITS`] edits.
@@ -190,6 +192,7 @@ impl fmt::Display for EditError {
         match self {
             Self::KeyTooLong => write!(f, "a key of the session's data has more than {MAX_DATA_KEY} bytes"),
             Self::Lifetime => f.write_str("the lifetime is longer than allowed; a session's can only be shortened"),
+            Self::Principal => write!(f, "a user id is not null and has at most {MAX_PRINCIPAL} bytes as JSON"),
             Self::Replay(error) => error.fmt(f),
             Self::TooManyEdits => write!(f, "one request made more than {MAX_EDITS} edits"),
             Self::Undecodable => f.write_str("the stored record does not decode"),

@@ -110,6 +110,7 @@ pub mod limits;
 mod loaded;
 mod machine;
 mod op;
+mod principal;
 mod record;
 mod request;
 mod session;
@@ -130,7 +131,8 @@ pub use self::{
     keyring::{Key, KeyId, Keyring, KeyringError},
     lifetime::Lifetime,
     loaded::Loaded,
-    op::{Op, OpKind, Outcome},
+    op::{Members, Op, OpKind, Outcome},
+    principal::{Label, Principal, SignIn},
     record::{EndCause, Ended, Entry, Moved, Nonce, Nonces, Record, Unknown},
     request::RequestInfo,
     session::{Access, Load, LoadError, Session},

@@ -36,6 +36,12 @@ pub const MAX_COOKIE_PAIR: usize = 4096;
 pub const MAX_COOKIE_ATTRIBUTE: usize = 1024;
 /// The longest `Max-Age` that user agents keep (RFC 6265bis, section 5.5).
 pub const MAX_COOKIE_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// Bytes of a user id as JSON text.
+pub const MAX_PRINCIPAL: usize = 256;
+/// Bytes of the text that tells a user's devices apart.
+pub const MAX_LABEL: usize = 256;
+/// Sessions of one user that are listed at once.
+pub const MAX_LISTED: usize = 10_000;
 /// Bytes of an engine's name.
 pub const MAX_ENGINE_NAME: usize = 64;
 /// Events of one request that are kept; further ones are only counted.

@@ -9,7 +9,7 @@ use crate::{
 
 /// A single atomic step of the store. There is no unconditional write.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "these five are the protocol; a driver must know them all")]
+#[allow(clippy::exhaustive_enums, reason = "these eight are the protocol; a driver must know them all")]
 pub enum Op {
     /// Store `value` only if nothing is under the key. Answers [`Outcome::Done`] or [`Outcome::Exists`].
     Create {
@@ -19,6 +19,21 @@ pub enum Op {
         value: Value,
         /** For how long. */
         ttl: Duration,
+    },
+    /// Put a session's key into an index, to stay there for at least `ttl`; one that is there stays at least as long as
+    /// before. Answers [`Outcome::Indexed`], or [`Outcome::Unsupported`] where the store keeps no index.
+    Enroll {
+        /** Into which index. */
+        index: StoreKey,
+        /** The session's key. */
+        member: StoreKey,
+        /** For how long. */
+        ttl: Duration,
+    },
+    /// List the keys of an index. Answers [`Outcome::Listed`] or [`Outcome::Unsupported`].
+    List {
+        /** Which index. */
+        index: StoreKey,
     },
     /// Look what is under the key. Answers [`Outcome::Found`] or [`Outcome::Absent`].
     Load {
@@ -57,10 +72,18 @@ pub enum Op {
         /** For how long. */
         ttl: Duration,
     },
+    /// Take a session's key out of an index. Answers [`Outcome::Indexed`], also when it was not there, or
+    /// [`Outcome::Unsupported`].
+    Unenroll {
+        /** Out of which index. */
+        index: StoreKey,
+        /** The session's key. */
+        member: StoreKey,
+    },
 }
 
 impl Op {
-    /// Returns the key that the operation is about.
+    /// Returns the key that the operation is about: a session's, or that of an index.
     pub fn key(&self) -> &StoreKey {
         match self {
             Self::Create { key, .. }
@@ -68,19 +91,24 @@ impl Op {
             | Self::Remove { key, .. }
             | Self::Replace { key, .. }
             | Self::Touch { key, .. } => key,
+            Self::Enroll { index, .. } | Self::List { index } | Self::Unenroll { index, .. } => index,
         }
     }
 
     /// Tells whether the operation can end so. Each can fail or leave its outcome unknown.
     pub(crate) fn admits(&self, outcome: &Outcome) -> bool {
+        let of_index = matches!(self, Self::Enroll { .. } | Self::List { .. } | Self::Unenroll { .. });
         match outcome {
             Outcome::Failed | Outcome::Unknown => true,
-            Outcome::Absent => !matches!(self, Self::Create { .. }),
-            Outcome::Conflict(_) => !matches!(self, Self::Create { .. } | Self::Load { .. }),
-            Outcome::Done(_) => !matches!(self, Self::Load { .. } | Self::Remove { .. }),
+            Outcome::Absent => !of_index && !matches!(self, Self::Create { .. }),
+            Outcome::Conflict(_) => !of_index && !matches!(self, Self::Create { .. } | Self::Load { .. }),
+            Outcome::Done(_) => !of_index && !matches!(self, Self::Load { .. } | Self::Remove { .. }),
             Outcome::Exists => matches!(self, Self::Create { .. }),
             Outcome::Found(_) => matches!(self, Self::Load { .. }),
+            Outcome::Indexed => matches!(self, Self::Enroll { .. } | Self::Unenroll { .. }),
+            Outcome::Listed(_) => matches!(self, Self::List { .. }),
             Outcome::Removed => matches!(self, Self::Remove { .. }),
+            Outcome::Unsupported => of_index,
         }
     }
 
@@ -88,20 +116,27 @@ impl Op {
     pub fn kind(&self) -> OpKind {
         match self {
             Self::Create { .. } => OpKind::Create,
+            Self::Enroll { .. } => OpKind::Enroll,
+            Self::List { .. } => OpKind::List,
             Self::Load { .. } => OpKind::Load,
             Self::Remove { .. } => OpKind::Remove,
             Self::Replace { .. } => OpKind::Replace,
             Self::Touch { .. } => OpKind::Touch,
+            Self::Unenroll { .. } => OpKind::Unenroll,
         }
     }
 }
 
-/// The five kinds of operations, for logs and counters.
+/// The eight kinds of operations, for logs and counters.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[allow(clippy::exhaustive_enums, reason = "these five are the protocol")]
+#[allow(clippy::exhaustive_enums, reason = "these eight are the protocol")]
 pub enum OpKind {
     /// [`Op::Create`]
     Create,
+    /// [`Op::Enroll`]
+    Enroll,
+    /// [`Op::List`]
+    List,
     /// [`Op::Load`]
     Load,
     /// [`Op::Remove`]
@@ -110,17 +145,22 @@ pub enum OpKind {
     Replace,
     /// [`Op::Touch`]
     Touch,
+    /// [`Op::Unenroll`]
+    Unenroll,
 }
 
 impl OpKind {
-    /// Returns the name in lower case: `create`, `load`, `remove`, `replace` or `touch`.
+    /// Returns the name in lower case: `create`, `enroll`, `list`, `load`, `remove`, `replace`, `touch` or `unenroll`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
+            Self::Enroll => "enroll",
+            Self::List => "list",
             Self::Load => "load",
             Self::Remove => "remove",
             Self::Replace => "replace",
             Self::Touch => "touch",
+            Self::Unenroll => "unenroll",
         }
     }
 }
@@ -144,8 +184,24 @@ pub enum Outcome {
     Failed,
     /// What an [`Op::Load`] found.
     Found(Stored),
+    /// An [`Op::Enroll`] or [`Op::Unenroll`] happened.
+    Indexed,
+    /// What an [`Op::List`] found.
+    Listed(Members),
     /// An [`Op::Remove`] happened.
     Removed,
     /// It happened, did not happen, or will happen later: it timed out after it was sent.
     Unknown,
+    /// The store keeps no index.
+    Unsupported,
+}
+
+/// The keys of an index.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "stores build it")]
+pub struct Members {
+    /// At most [`MAX_LISTED`](crate::limits::MAX_LISTED) of them, in any order.
+    pub keys: Vec<StoreKey>,
+    /// How many there are.
+    pub total: u64,
 }

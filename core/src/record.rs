@@ -2,7 +2,9 @@
 
 use core::{fmt, time::Duration};
 
-use crate::{data::Data, id::StoreKey, json::Json, lifetime::Lifetime, limits::NONCES_KEPT, time::UnixTime};
+use crate::{
+    data::Data, id::StoreKey, json::Json, lifetime::Lifetime, limits::NONCES_KEPT, principal::SignIn, time::UnixTime,
+};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 /// Anything that the protocol stores under a key.
@@ -31,6 +33,10 @@ pub struct Record {
     pub persistent: bool,
     /// When this id was minted.
     pub issued: UnixTime,
+    /// What this session and those that it was renewed or elevated to have in common, and no other has.
+    pub lineage: Nonce,
+    /// Who is signed in.
+    pub sign_in: Option<SignIn>,
     /// How many commits changed the session.
     pub commits: u64,
     /// The nonces of the last commits, newest last.
@@ -54,6 +60,8 @@ impl Record {
             idle: lifetime.idle(),
             persistent: lifetime.is_persistent(),
             issued: now,
+            lineage: Nonce::default(),
+            sign_in: None,
             commits: 0,
             nonces: Nonces::default(),
             predecessor: None,

@@ -153,7 +153,7 @@ fn records() {
     for (shape, data) in shapes {
         for n in [1_000, 2_000, 4_000, 8_000] {
             let text = format!(
-                "{{\"format\":1,\"kind\":\"record\",\"created\":0,\"deadline\":9,\"idle\":9,\"persistent\":false,\"issued\":0,\
+                "{{\"format\":1,\"kind\":\"record\",\"created\":0,\"deadline\":9,\"idle\":9,\"persistent\":false,\"issued\":0,\"lineage\":\"AAAAAAAAAAA\",\
                  \"commits\":0,\"nonces\":[],\"schema\":0,\"data\":{{{}}}}}",
                 data(n)
             );

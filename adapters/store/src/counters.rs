@@ -14,7 +14,16 @@ pub struct Counters {
 }
 
 impl Counters {
-    const OPERATIONS: [OpKind; 5] = [OpKind::Create, OpKind::Load, OpKind::Remove, OpKind::Replace, OpKind::Touch];
+    const OPERATIONS: [OpKind; 8] = [
+        OpKind::Create,
+        OpKind::Enroll,
+        OpKind::List,
+        OpKind::Load,
+        OpKind::Remove,
+        OpKind::Replace,
+        OpKind::Touch,
+        OpKind::Unenroll,
+    ];
 
     /// Returns the name and count of every kind of event, those that never happened too.
     pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {

@@ -5,7 +5,7 @@ use std::{
     pin::{Pin, pin},
 };
 
-use cloakroom_core::{Done, Io, Op, OpKind, Outcome, Step, StoreKey, Stored};
+use cloakroom_core::{Done, Io, Op, OpKind, Outcome, Step, StoreKey, Stored, limits};
 use futures_util::future::{Either, poll_immediate, select};
 
 use crate::{
@@ -68,6 +68,14 @@ async fn perform(sessions: &Sessions, op: &Op) -> Result<Outcome, StoreError> {
             Created::Done(version) => Outcome::Done(version),
             Created::Exists => Outcome::Exists,
         },
+        Op::Enroll { index, member, ttl } => match store.directory() {
+            Some(directory) => directory.enroll(index, member, *ttl).await.map(|()| Outcome::Indexed)?,
+            None => Outcome::Unsupported,
+        },
+        Op::List { index } => match store.directory() {
+            Some(directory) => Outcome::Listed(directory.list(index, limits::MAX_LISTED).await?),
+            None => Outcome::Unsupported,
+        },
         Op::Load { key } => store.load(key).await?.map_or(Outcome::Absent, Outcome::Found),
         Op::Remove { key, version } => match store.remove(key, version).await? {
             Removed::Absent => Outcome::Absent,
@@ -76,6 +84,10 @@ async fn perform(sessions: &Sessions, op: &Op) -> Result<Outcome, StoreError> {
         },
         Op::Replace { key, version, value, ttl } => written(store.replace(key, version, value, *ttl).await?),
         Op::Touch { key, version, value, ttl } => written(store.touch(key, version, value, *ttl).await?),
+        Op::Unenroll { index, member } => match store.directory() {
+            Some(directory) => directory.unenroll(index, member).await.map(|()| Outcome::Indexed)?,
+            None => Outcome::Unsupported,
+        },
     })
 }
 

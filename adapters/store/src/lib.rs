@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod counters;
+mod directory;
 mod driver;
 mod entropy;
 mod error;
@@ -41,6 +42,7 @@ mod turns;
 
 pub use self::{
     counters::Counters,
+    directory::{Directory, DynDirectory},
     error::{Fault, StoreError},
     keyring::{KeyringExt, KeyringReadError},
     memory::{MemoryMetrics, MemoryStore, MemoryStoreBuilder},

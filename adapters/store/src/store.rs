@@ -5,7 +5,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use cloakroom_core::{StoreKey, Stored, Value, Version};
 use cloakroom_runtime::BoxFuture;
 
-use crate::error::StoreError;
+use crate::{directory::DynDirectory, error::StoreError};
 
 /// A place where sessions are kept.
 ///
@@ -53,6 +53,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Removes what is there only if it has the version.
     fn remove(&self, key: &StoreKey, version: &Version) -> impl Future<Output = Result<Removed, StoreError>> + Send;
+
+    /// Returns the store as one that keeps indexes, if it does: `Some(self)`. Without, nobody's sessions can be listed or
+    /// ended together.
+    fn directory(&self) -> Option<&dyn DynDirectory> {
+        None
+    }
 }
 
 /// How a creation ended.
@@ -122,6 +128,9 @@ pub trait DynStore: fmt::Debug + Send + Sync + 'static {
 
     /// [`Store::remove`]
     fn remove<'a>(&'a self, key: &'a StoreKey, version: &'a Version) -> BoxFuture<'a, Result<Removed, StoreError>>;
+
+    /// [`Store::directory`]
+    fn directory(&self) -> Option<&dyn DynDirectory>;
 }
 
 impl<S: Store> DynStore for S {
@@ -161,6 +170,10 @@ impl<S: Store> DynStore for S {
     fn remove<'a>(&'a self, key: &'a StoreKey, version: &'a Version) -> BoxFuture<'a, Result<Removed, StoreError>> {
         Box::pin(Store::remove(self, key, version))
     }
+
+    fn directory(&self) -> Option<&dyn DynDirectory> {
+        Store::directory(self)
+    }
 }
 
 /// A shared store is a store, also one whose type is erased.
@@ -195,5 +208,9 @@ impl<S: DynStore + ?Sized> Store for Arc<S> {
 
     async fn remove(&self, key: &StoreKey, version: &Version) -> Result<Removed, StoreError> {
         (**self).remove(key, version).await
+    }
+
+    fn directory(&self) -> Option<&dyn DynDirectory> {
+        (**self).directory()
     }
 }

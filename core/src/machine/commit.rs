@@ -140,6 +140,7 @@ impl Job {
     /// Makes the record of a new session.
     pub(crate) fn first_record(&self, policy: &Policy, data: Data) -> Box<Record> {
         let mut record = Box::new(Record::new(self.now, self.lifetime.unwrap_or(policy.lifetime)));
+        record.lineage = self.nonce;
         record.data = data;
         record
     }

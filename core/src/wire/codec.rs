@@ -15,6 +15,7 @@ use crate::{
     json::Json,
     lifetime::Lifetime,
     limits::MAX_UNKNOWN_FIELDS,
+    principal::{Label, Principal, SignIn},
     record::{EndCause, Ended, Entry, Moved, Nonce, Record, Unknown},
     time::{UnixTime, millis},
     value::Value,
@@ -102,9 +103,10 @@ impl Error for DecodeError {}
 /// `format` is 1 and `kind` is `record`, `moved` or `ended`; both keep their meaning in every later version. Times are
 /// milliseconds since the Unix epoch, lengths milliseconds, nonces and keys text.
 ///
-/// * A record has `created`, `deadline`, `idle`, `persistent`, `issued`, `commits`, `nonces`, `predecessor` where there
-///   is one, `schema`, and `data`: an object with the application's values. Fields that are not known are kept. The
-///   names `principal`, `authenticated` and `binding` are reserved.
+/// * A record has `created`, `deadline`, `idle`, `persistent`, `issued`, `lineage`, `commits`, `nonces`, `predecessor`
+///   where there is one, `schema`, and `data`: an object with the application's values. Where somebody is signed in, it
+///   has `principal` (the user id, any JSON but `null`), `since`, `authenticated`, and `label` where there is one. Fields
+///   that are not known are kept. The name `binding` is reserved.
 /// * A pointer has `to`, and `closes_at` once its successor's ticket was presented.
 /// * A tombstone has `by`, `cause` (`destroy`, `elevation` or `login`), `at`, and `next` where there is one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -179,6 +181,15 @@ impl Serialize for EntryText<'_> {
                 map.serialize_entry("idle", &millis(record.idle))?;
                 map.serialize_entry("persistent", &record.persistent)?;
                 map.serialize_entry("issued", &record.issued.as_millis())?;
+                map.serialize_entry("lineage", &record.lineage.to_string())?;
+                if let Some(sign_in) = &record.sign_in {
+                    map.serialize_entry("principal", sign_in.principal.as_json())?;
+                    map.serialize_entry("since", &sign_in.since.as_millis())?;
+                    map.serialize_entry("authenticated", &sign_in.authenticated.as_millis())?;
+                    if let Some(label) = &sign_in.label {
+                        map.serialize_entry("label", label.as_str())?;
+                    }
+                }
                 map.serialize_entry("commits", &record.commits)?;
                 let nonces: Vec<String> = record.nonces.iter().map(|nonce| nonce.to_string()).collect();
                 map.serialize_entry("nonces", &nonces)?;
@@ -265,6 +276,8 @@ impl Fields<'_> {
         record.idle = Duration::from_millis(self.get("idle")?);
         record.persistent = self.get("persistent")?;
         record.issued = self.time("issued")?;
+        record.lineage = Nonce::from_text(&self.get::<String>("lineage")?).ok_or(DecodeError::Malformed)?;
+        record.sign_in = self.sign_in()?;
         record.commits = self.get("commits")?;
         if record.commits > MAX_COMMITS {
             return Err(DecodeError::Malformed);
@@ -279,6 +292,11 @@ impl Fields<'_> {
             "idle",
             "persistent",
             "issued",
+            "lineage",
+            "principal",
+            "since",
+            "authenticated",
+            "label",
             "commits",
             "nonces",
             "predecessor",
@@ -286,6 +304,15 @@ impl Fields<'_> {
             "data",
         ])?;
         Ok(record)
+    }
+
+    fn sign_in(&self) -> Result<Option<SignIn>, DecodeError> {
+        let Some(principal) = self.raw("principal") else { return Ok(None) };
+        let principal = Principal::from_json(Json::from_raw(principal)).ok_or(DecodeError::Malformed)?;
+        let mut sign_in = SignIn::new(principal, self.time("since")?);
+        sign_in.authenticated = self.time("authenticated")?;
+        sign_in.label = self.find::<String>("label")?.and_then(|text| Label::new(&text));
+        Ok(Some(sign_in))
     }
 
     fn unknown(self, known: &[&str]) -> Result<Unknown, DecodeError> {
@@ -313,8 +340,8 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
                 let mut fields: Vec<(String, &'de RawValue)> = Vec::new();
                 while let Some(name) = map.next_key_seed(CowKey)? {
-                    // Those that are known are fewer than 16.
-                    if fields.len() == MAX_UNKNOWN_FIELDS + 16 {
+                    // Those that are known are fewer than 24.
+                    if fields.len() == MAX_UNKNOWN_FIELDS + 24 {
                         return Err(A::Error::custom("there are too many fields"));
                     }
                     if fields.iter().any(|(known, _)| *known == name) {

@@ -5,7 +5,10 @@ use core::fmt;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
-use crate::id::{InvalidStoreKey, SessionId, StoreKey};
+use crate::{
+    id::{InvalidStoreKey, SessionId, StoreKey},
+    principal::Principal,
+};
 
 /// How a session id becomes the key that a store sees.
 ///
@@ -13,15 +16,21 @@ use crate::id::{InvalidStoreKey, SessionId, StoreKey};
 pub trait KeyScheme: fmt::Debug + Send + Sync {
     /// Returns the key of an id. Different ids must have different keys, and the id must not be computable from it.
     fn store_key(&self, id: &SessionId) -> StoreKey;
+
+    /// Returns the key of the index of a user's sessions. It differs from every key of a session.
+    fn index_key(&self, principal: &Principal) -> StoreKey;
 }
 
 /// The native scheme: a prefix and 22 characters, base64url of the first 16 bytes of SHA-256 over a domain string, the
-/// engine's name and the id, each with its length before it.
+/// engine's name and the id, each with its length before it. The key of an index has `user:` after the prefix, and the
+/// digest is over another domain string, the engine's name and the user id as JSON.
 ///
 /// A stolen store opens no session, and engines with different names never meet in one store.
 pub struct HashedKeys {
     prefix: String,
+    index_prefix: String,
     prepared: Sha256,
+    prepared_index: Sha256,
 }
 
 impl HashedKeys {
@@ -36,25 +45,38 @@ impl HashedKeys {
     /// [`InvalidStoreKey`] when the prefix has other than visible ASCII characters, or is so long that the key would
     /// not fit.
     pub fn new(engine: &str, prefix: &str) -> Result<Self, InvalidStoreKey> {
-        StoreKey::new(&format!("{prefix}{}", "-".repeat(Self::DIGEST_CHARS)))?;
-        let mut prepared = Sha256::new();
-        for part in [b"cloakroom store key v1", engine.as_bytes()] {
-            prepared.update((part.len() as u64).to_be_bytes());
-            prepared.update(part);
-        }
-        Ok(Self { prefix: prefix.to_owned(), prepared })
+        let index_prefix = format!("{prefix}user:");
+        StoreKey::new(&format!("{index_prefix}{}", "-".repeat(Self::DIGEST_CHARS)))?;
+        let prepared = |domain: &[u8]| prefixed(prefixed(Sha256::new(), domain), engine.as_bytes());
+        Ok(Self {
+            prefix: prefix.to_owned(),
+            index_prefix,
+            prepared: prepared(b"cloakroom store key v1"),
+            prepared_index: prepared(b"cloakroom index key v1"),
+        })
     }
 }
 
 impl KeyScheme for HashedKeys {
     fn store_key(&self, id: &SessionId) -> StoreKey {
-        let id = id.dangerous_bytes();
-        let digest = self.prepared.clone().chain_update((id.len() as u64).to_be_bytes()).chain_update(id).finalize();
-        let mut chars = [0; Self::DIGEST_CHARS];
-        // 16 bytes are 22 characters, so the slice always fits.
-        let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(&digest[..16], &mut chars);
-        StoreKey::from_parts(self.prefix.as_bytes(), &chars)
+        digest_key(&self.prefix, self.prepared.clone(), id.dangerous_bytes())
     }
+
+    fn index_key(&self, principal: &Principal) -> StoreKey {
+        digest_key(&self.index_prefix, self.prepared_index.clone(), principal.as_json().as_str().as_bytes())
+    }
+}
+
+fn prefixed(digest: Sha256, part: &[u8]) -> Sha256 {
+    digest.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
+}
+
+fn digest_key(prefix: &str, prepared: Sha256, part: &[u8]) -> StoreKey {
+    let digest = prefixed(prepared, part).finalize();
+    let mut chars = [0; HashedKeys::DIGEST_CHARS];
+    // 16 bytes are 22 characters, so the slice always fits.
+    let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(&digest[..16], &mut chars);
+    StoreKey::from_parts(prefix.as_bytes(), &chars)
 }
 
 impl fmt::Debug for HashedKeys {
