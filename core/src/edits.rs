@@ -171,6 +171,8 @@ pub enum EditError {
     KeyTooLong,
     /// The lifetime is longer than the engine's longest, or later than the session's absolute deadline.
     Lifetime,
+    /// Nobody is signed in.
+    NotSignedIn,
     /// The user id is `null` or has more than [`MAX_PRINCIPAL`] bytes as JSON.
     Principal,
     /// The edit itself failed.
@@ -192,6 +194,7 @@ impl fmt::Display for EditError {
         match self {
             Self::KeyTooLong => write!(f, "a key of the session's data has more than {MAX_DATA_KEY} bytes"),
             Self::Lifetime => f.write_str("the lifetime is longer than allowed; a session's can only be shortened"),
+            Self::NotSignedIn => f.write_str("nobody is signed in"),
             Self::Principal => write!(f, "a user id is not null and has at most {MAX_PRINCIPAL} bytes as JSON"),
             Self::Replay(error) => error.fmt(f),
             Self::TooManyEdits => write!(f, "one request made more than {MAX_EDITS} edits"),

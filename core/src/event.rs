@@ -16,6 +16,8 @@ pub enum Event {
     Created,
     /// A cross-site unsafe request came without our cookie and was refused a session of its own.
     CrossSite,
+    /// The user proved again who they are, and the session has a new id.
+    Elevated,
     /// This request ended a session.
     Ended,
     /// A record was past its deadline, or had no or too long a time to live. Most sessions expire in the store, and are
@@ -37,6 +39,8 @@ pub enum Event {
     ReusedEnded,
     /// A ticket was presented after its successor had been in use for the grace.
     ReusedRenewed,
+    /// Somebody signed in.
+    SignedIn,
     /// The ticket was given up by a login or an elevation a moment ago.
     Superseded,
     /// More pointers than are followed.
@@ -53,11 +57,12 @@ pub enum Event {
 
 impl Event {
     /// Every name that [`Event::name`] can return, in order.
-    pub const NAMES: [&'static str; 20] = [
+    pub const NAMES: [&'static str; 22] = [
         "ambiguous",
         "conflict",
         "created",
         "cross_site",
+        "elevated",
         "ended",
         "expired",
         "forged_token",
@@ -68,6 +73,7 @@ impl Event {
         "renewed",
         "reused_ended",
         "reused_renewed",
+        "signed_in",
         "superseded",
         "too_many_hops",
         "touched",
@@ -88,22 +94,24 @@ impl Event {
             Self::Conflict(_) => 1,
             Self::Created => 2,
             Self::CrossSite => 3,
-            Self::Ended => 4,
-            Self::Expired => 5,
-            Self::ForgedToken => 6,
-            Self::HeaderCapped => 7,
-            Self::Lost => 8,
-            Self::MalformedToken => 9,
-            Self::NotFound => 10,
-            Self::Renewed => 11,
-            Self::ReusedEnded => 12,
-            Self::ReusedRenewed => 13,
-            Self::Superseded => 14,
-            Self::TooManyHops => 15,
-            Self::Touched => 16,
-            Self::Undecodable => 17,
-            Self::UnknownKey(_) => 18,
-            Self::Vanished => 19,
+            Self::Elevated => 4,
+            Self::Ended => 5,
+            Self::Expired => 6,
+            Self::ForgedToken => 7,
+            Self::HeaderCapped => 8,
+            Self::Lost => 9,
+            Self::MalformedToken => 10,
+            Self::NotFound => 11,
+            Self::Renewed => 12,
+            Self::ReusedEnded => 13,
+            Self::ReusedRenewed => 14,
+            Self::SignedIn => 15,
+            Self::Superseded => 16,
+            Self::TooManyHops => 17,
+            Self::Touched => 18,
+            Self::Undecodable => 19,
+            Self::UnknownKey(_) => 20,
+            Self::Vanished => 21,
         }
     }
 }

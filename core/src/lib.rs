@@ -100,6 +100,7 @@ mod edits;
 mod engine;
 mod entropy;
 mod event;
+pub mod forwarded;
 #[doc = include_str!("how_we_know.md")]
 pub mod how_we_know {}
 mod id;
@@ -108,6 +109,7 @@ mod keyring;
 mod lifetime;
 pub mod limits;
 mod loaded;
+mod login;
 mod machine;
 mod op;
 mod principal;
@@ -126,11 +128,13 @@ pub use self::{
     engine::{ConfigError, Engine, EngineBuilder},
     entropy::{Entropy, EntropyError},
     event::{Event, Events},
+    forwarded::{AddressError, ForwardedHeader, TrustedProxies},
     id::{Handle, InvalidStoreKey, SessionId, StoreKey},
     json::Json,
     keyring::{Key, KeyId, Keyring, KeyringError},
     lifetime::Lifetime,
     loaded::Loaded,
+    login::{Excess, Login},
     op::{Members, Op, OpKind, Outcome},
     principal::{Label, Principal, SignIn},
     record::{EndCause, Ended, Entry, Moved, Nonce, Nonces, Record, Unknown},

@@ -36,6 +36,12 @@ pub const MAX_COOKIE_PAIR: usize = 4096;
 pub const MAX_COOKIE_ATTRIBUTE: usize = 1024;
 /// The longest `Max-Age` that user agents keep (RFC 6265bis, section 5.5).
 pub const MAX_COOKIE_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// Bytes of all `Forwarded` or `X-Forwarded-For` lines together that are read, from the right.
+pub const MAX_FORWARDED_BYTES: usize = 16 * 1024;
+/// Elements of all `Forwarded` or `X-Forwarded-For` lines together that are read, from the right.
+pub const MAX_FORWARDED_ELEMENTS: usize = 255;
+/// Bytes of the value of a `for` parameter of `Forwarded`, without what escapes.
+pub const MAX_FORWARDED_NODE: usize = 128;
 /// Bytes of a user id as JSON text.
 pub const MAX_PRINCIPAL: usize = 256;
 /// Bytes of the text that tells a user's devices apart.

@@ -1,6 +1,6 @@
 //! The session's data and what a request may do with it.
 
-use core::fmt;
+use core::{fmt, time::Duration};
 use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -13,7 +13,9 @@ use crate::{
     json::Json,
     lifetime::Lifetime,
     limits::MAX_COOKIE_AGE,
+    login::{Carry, Login, LoginMark},
     machine::admission::Opened,
+    principal::{Principal, SignIn},
     record::Record,
     time::UnixTime,
 };
@@ -29,6 +31,8 @@ pub struct Loaded {
     pub(crate) data: Data,
     pub(crate) edits: Edits,
     pub(crate) destroy: bool,
+    pub(crate) elevate: bool,
+    pub(crate) login: Option<LoginMark>,
     pub(crate) rotate: bool,
     pub(crate) lifetime: Option<Lifetime>,
 }
@@ -39,7 +43,17 @@ impl Loaded {
             Opened::Live(admitted) => core::mem::take(&mut admitted.live.record.data),
             _ => Data::new(),
         };
-        Self { policy, opened, data, edits: Edits::default(), destroy: false, rotate: false, lifetime: None }
+        Self {
+            policy,
+            opened,
+            data,
+            edits: Edits::default(),
+            destroy: false,
+            elevate: false,
+            login: None,
+            rotate: false,
+            lifetime: None,
+        }
     }
 
     /// Sets a value. One that serializes to the text that is there already is no change.
@@ -203,12 +217,69 @@ impl Loaded {
     /// It keeps the authority, and so is no sign-in: a ticket that somebody planted goes on working and would be signed in
     /// too. For that, [`Loaded::destroy`] the session first and write what the new one has.
     pub fn rotate(&mut self) {
-        self.rotate = true;
+        self.rotate = self.login.is_none() && !self.elevate;
+    }
+
+    /// Signs a user in when the session is committed: a new session under a new id, and the one that the visitor had ends,
+    /// so that a ticket from before, one that somebody planted too, opens nothing (ASVS 5.0, 7.2.4). It has what
+    /// [`Login::carry`] names and what is edited from here on. Check the credentials first.
+    ///
+    /// After [`Loaded::destroy`] nothing is carried over; a `destroy` after it takes it back. A second login replaces the
+    /// first, and what was edited between them.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Principal`] when the user id does not fit, [`EditError::Lifetime`] when the lifetime is longer than the
+    /// engine's longest.
+    pub fn login<U: Serialize + ?Sized>(&mut self, user: &U, login: Login) -> Result<(), EditError> {
+        let principal = Principal::of(user)?;
+        let Login { carried, label, lifetime, limit } = login;
+        if lifetime.is_some_and(|lifetime| !self.fits(lifetime)) {
+            return Err(EditError::Lifetime);
+        }
+        let (view, edits) = match self.login.take() {
+            Some(before) => (before.view, before.carry.edits),
+            None => (core::mem::take(&mut self.data), core::mem::take(&mut self.edits)),
+        };
+        let keys = if self.may_carry(&principal) { carried } else { Vec::new() };
+        let carry = Carry { keys, edits };
+        self.data = carry.pick(&view);
+        self.edits = Edits::default();
+        self.elevate = false;
+        self.rotate = false;
+        self.lifetime = lifetime;
+        self.login = Some(LoginMark { principal, label, limit, carry, view });
+        Ok(())
+    }
+
+    /// Notes, when the session is committed, that the user has just proved again who they are ("sudo"): the session gets a
+    /// new id and starts its lifetime anew, and the old ticket opens nothing from then on (ASVS 5.0, 7.2.4 and 7.5.1). An
+    /// end of the old ticket's session ends the new one. Check the credentials first.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::NotSignedIn`] when nobody is signed in, [`EditError::Undecodable`] when the record is unreadable.
+    pub fn elevate(&mut self) -> Result<(), EditError> {
+        self.check_readable()?;
+        if self.sign_in().is_none() && self.login.is_none() {
+            return Err(EditError::NotSignedIn);
+        }
+        // A login proves as much.
+        self.elevate = self.login.is_none();
+        self.rotate = false;
+        Ok(())
+    }
+
+    /// Ends the session when it is committed: [`Loaded::destroy`] by the name that goes with [`Loaded::login`].
+    pub fn logout(&mut self) {
+        self.destroy();
     }
 
     /// Ends the session when it is committed. Edits before it are dropped; later ones make a new session.
     pub fn destroy(&mut self) {
         self.destroy = true;
+        self.elevate = false;
+        self.login = None;
         self.rotate = false;
         self.lifetime = None;
         self.edits.clear();
@@ -227,33 +298,52 @@ impl Loaded {
     pub fn set_lifetime(&mut self, lifetime: Lifetime) -> Result<(), EditError> {
         self.check_readable()?;
         let longest = self.policy.longest;
-        let grows = self
-            .record()
-            .is_some_and(|record| record.created.saturating_add(lifetime.absolute()) > longest.deadline(record));
-        let ends_at_once = match &self.opened {
-            Opened::Live(admitted) if !self.destroy => {
-                admitted.live.record.created.saturating_add(lifetime.absolute()) <= admitted.loaded_at
-            }
-            _ => false,
-        };
-        let fits = lifetime.absolute() <= longest.absolute()
-            && lifetime.idle() <= longest.idle()
-            && !(lifetime.is_persistent() && lifetime.absolute() > MAX_COOKIE_AGE);
-        if grows || ends_at_once || !fits || lifetime.idle().is_zero() {
+        let grows_or_is_over = self.record().is_some_and(|record| {
+            let deadline = record.created.saturating_add(lifetime.absolute());
+            deadline > longest.deadline(record) || self.opened.loaded_at().is_some_and(|at| deadline <= at)
+        });
+        if grows_or_is_over || !self.fits(lifetime) {
             return Err(EditError::Lifetime);
         }
         self.lifetime = Some(lifetime);
         Ok(())
     }
 
-    /// Tells whether nothing is stored for this session: no ticket opened one, or it was destroyed.
+    /// Returns the id of the user who is signed in.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Replay`] when it is no `U`, [`EditError::Undecodable`] when the record is unreadable.
+    pub fn principal<U: DeserializeOwned>(&self) -> Result<Option<U>, EditError> {
+        self.check_readable()?;
+        let principal = match &self.login {
+            Some(login) => Some(&login.principal),
+            None => self.sign_in().map(|sign_in| &sign_in.principal),
+        };
+        Ok(principal.map(Principal::read).transpose()?)
+    }
+
+    /// Returns the sign-in that was loaded; `None` while nobody is signed in, or a login or an end is asked for.
+    pub fn sign_in(&self) -> Option<&SignIn> {
+        self.record()?.sign_in.as_ref()
+    }
+
+    /// Tells whether the user proved who they are within this time before `now`, or does with this request: for steps that
+    /// ask for it again (ASVS 5.0, 7.5.1).
+    pub fn authenticated_within(&self, time: Duration, now: UnixTime) -> bool {
+        self.login.is_some()
+            || self.sign_in().is_some_and(|sign_in| self.elevate || now.since(sign_in.authenticated) <= time)
+    }
+
+    /// Tells whether nothing is stored for this session: no ticket opened one, or it was destroyed or is to be replaced by
+    /// a login.
     pub fn is_new(&self) -> bool {
         self.is_readable() && self.record().is_none()
     }
 
     /// Tells whether the data can be read: of a record that does not decode nothing can, until it is destroyed.
     pub fn is_readable(&self) -> bool {
-        self.destroy || !matches!(self.opened, Opened::Undecodable { .. })
+        self.destroy || self.login.is_some() || !matches!(self.opened, Opened::Undecodable { .. })
     }
 
     /// Returns when the session was made; `None` while it is new.
@@ -274,7 +364,7 @@ impl Loaded {
     /// Returns the handle under which people see the session; `None` while it is new. A renewal changes it.
     pub fn handle(&self) -> Option<Handle> {
         match &self.opened {
-            Opened::Live(admitted) if !self.destroy => Some(admitted.live.key.handle()),
+            Opened::Live(admitted) if self.record().is_some() => Some(admitted.live.key.handle()),
             _ => None,
         }
     }
@@ -285,10 +375,29 @@ impl Loaded {
     }
 
     pub(crate) fn drop_edits(&mut self) {
+        if let Some(login) = self.login.take() {
+            self.data = login.view;
+        }
         self.edits.clear();
         self.data.revert();
         self.lifetime = None;
+        self.elevate = false;
         self.rotate = false;
+    }
+
+    /// Tells whether a login of this user may take something over: never what somebody else left who is signed in.
+    fn may_carry(&self, principal: &Principal) -> bool {
+        let is_anothers = || self.opened.sign_in().is_some_and(|sign_in| sign_in.principal != *principal);
+        !self.destroy && matches!(self.opened, Opened::Live(_)) && !is_anothers()
+    }
+
+    /// Tells whether a session can have this lifetime.
+    fn fits(&self, lifetime: Lifetime) -> bool {
+        let longest = self.policy.longest;
+        lifetime.absolute() <= longest.absolute()
+            && lifetime.idle() <= longest.idle()
+            && !lifetime.idle().is_zero()
+            && !(lifetime.is_persistent() && lifetime.absolute() > MAX_COOKIE_AGE)
     }
 
     fn edit(&mut self, edit: Edit) -> Result<(), EditError> {
@@ -302,7 +411,7 @@ impl Loaded {
 
     fn record(&self) -> Option<&Record> {
         match &self.opened {
-            Opened::Live(admitted) if !self.destroy => Some(&admitted.live.record),
+            Opened::Live(admitted) if !self.destroy && self.login.is_none() => Some(&admitted.live.record),
             _ => None,
         }
     }
@@ -315,6 +424,8 @@ impl fmt::Debug for Loaded {
             .field("data", &self.data)
             .field("edits", &self.edits)
             .field("destroy", &self.destroy)
+            .field("elevate", &self.elevate)
+            .field("login", &self.login)
             .field("rotate", &self.rotate)
             .finish_non_exhaustive()
     }

@@ -60,6 +60,7 @@ pub(crate) enum Stage {
 impl DataFile {
     pub(crate) fn new(opener: Opener, opened: Opened, counters: &Counters) -> Self {
         counters.entries.store(opened.entries, Ordering::Relaxed);
+        counters.members.store(opened.members, Ordering::Relaxed);
         counters.file_bytes.store(opener.file_bytes().unwrap_or_default(), Ordering::Relaxed);
         Self {
             opener,

@@ -8,14 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct RedbMetrics {
     /// Entries, with those that have expired and are not swept yet.
     pub entries: u64,
+    /// Members of indexes, with those that have expired and are not swept yet.
+    pub members: u64,
     /// Bytes of the file, as of the last commit.
     pub file_bytes: u64,
     /// Entries that have expired and are gone, since the store was opened.
     pub expired_total: u64,
     /// Transactions that were committed, since the store was opened.
     pub commits_total: u64,
-    /// Creations, replacements, touches and removals that were done, since the store was opened. More than the commits
-    /// where some shared one.
+    /// Creations, replacements, touches, removals and changes of indexes that were done, since the store was opened. More
+    /// than the commits where some shared one.
     pub writes_total: u64,
     /// How often the file failed, since the store was opened.
     pub failures_total: u64,
@@ -24,6 +26,7 @@ pub struct RedbMetrics {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) entries: AtomicU64,
+    pub(crate) members: AtomicU64,
     pub(crate) file_bytes: AtomicU64,
     pub(crate) expired: AtomicU64,
     pub(crate) commits: AtomicU64,
@@ -36,6 +39,7 @@ impl Counters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         RedbMetrics {
             entries: read(&self.entries),
+            members: read(&self.members),
             file_bytes: read(&self.file_bytes),
             expired_total: read(&self.expired),
             commits_total: read(&self.commits),

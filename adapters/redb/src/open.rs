@@ -11,6 +11,7 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTableMeta
 
 use crate::{
     error::{OpenTrouble, Trouble},
+    members::MEMBERS,
     table::{ENTRIES, EXPIRIES, FORMAT, FORMAT_ROW, META, State, Tables},
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct Opened {
     pub(crate) database: Database,
     pub(crate) state: State,
     pub(crate) entries: u64,
+    pub(crate) members: u64,
 }
 
 impl Opener {
@@ -129,7 +131,7 @@ fn check(database: Database) -> Result<Opened, OpenTrouble> {
             let writing = database.begin_write().map_err(Trouble::from)?;
             lay_out(&writing)?;
             writing.commit().map_err(Trouble::from)?;
-            return Ok(Opened { database, state: State::default(), entries: 0 });
+            return Ok(Opened { database, state: State::default(), entries: 0, members: 0 });
         }
         Err(TableError::Storage(error)) => return Err(Trouble::from(error).into()),
         Err(_) => return Err(OpenTrouble::NotAStore),
@@ -146,8 +148,14 @@ fn check(database: Database) -> Result<Opened, OpenTrouble> {
     let state = State::read(&meta)?;
     let entries = reading.open_table(ENTRIES).map_err(Trouble::from)?.len().map_err(Trouble::from)?;
     reading.open_table(EXPIRIES).map_err(Trouble::from)?;
+    let members = match reading.open_table(MEMBERS) {
+        Ok(members) => members.len().map_err(Trouble::from)?,
+        // The first write adds the tables that later versions brought.
+        Err(TableError::TableDoesNotExist(_)) => 0,
+        Err(error) => return Err(Trouble::from(error).into()),
+    };
     drop((meta, reading));
-    Ok(Opened { database, state, entries })
+    Ok(Opened { database, state, entries, members })
 }
 
 /// Lays out an empty store.

@@ -7,15 +7,16 @@ use std::{
     time::Duration,
 };
 
-use cloakroom_core::{StoreKey, Stored, Value, Version};
+use cloakroom_core::{Members, StoreKey, Stored, Value, Version};
 use cloakroom_runtime::{Runtime, Task, run_blocking};
-use cloakroom_store::{Created, Fault, Removed, Store, StoreError, Written};
+use cloakroom_store::{Created, Directory, DynDirectory, Fault, Removed, Store, StoreError, Written};
 
 use crate::{
     config::RedbConfig,
     error::OpenError,
     file::DataFile,
     lane::Lane,
+    list::List,
     load::Load,
     metrics::{Counters, RedbMetrics},
     open::{Opened, Opener},
@@ -41,6 +42,8 @@ use crate::{
 /// An expired entry is absent for every operation, whether it was swept or not; what was seen to be expired never comes
 /// back, even if the clock is set back. A task of the runtime sweeps at intervals, so that the file has room again, at a
 /// cost that depends on how much has expired alone. It ends with the last handle.
+///
+/// A member of an index is listed no more when its time is over, and swept as entries are.
 ///
 /// Time is the runtime's [`now`](Runtime::now), in milliseconds. It goes on at the clock's pace when the clock is set
 /// back.
@@ -71,6 +74,7 @@ impl RedbStore {
             file: DataFile::new(opener, opened, &counters),
             writes: Lane::new(1),
             loads: Lane::new(Load::WORKERS),
+            lists: Lane::new(List::WORKERS),
             counters,
             runtime: Arc::clone(&runtime),
             sweeper: OnceLock::new(),
@@ -80,7 +84,7 @@ impl RedbStore {
         Self(inner)
     }
 
-    /// Drops all that has expired, and returns how many entries that were.
+    /// Drops all that has expired, and returns how many entries and members of indexes that were.
     ///
     /// # Errors
     ///
@@ -124,7 +128,7 @@ impl Store for RedbStore {
         match self.write(WriteOp::Create { key: key.clone(), value: value.clone(), ttl }).await? {
             Answer::Conflict(_) => Ok(Created::Exists),
             Answer::Done(version) => Ok(Created::Done(version)),
-            Answer::Absent | Answer::Swept(_) => Err(StoreError::unknown(Fault::Internal)),
+            Answer::Absent | Answer::Indexed | Answer::Swept(_) => Err(StoreError::unknown(Fault::Internal)),
         }
     }
 
@@ -155,8 +159,26 @@ impl Store for RedbStore {
             Answer::Absent => Ok(Removed::Absent),
             Answer::Conflict(stored) => Ok(Removed::Conflict(Some(stored))),
             Answer::Done(_) => Ok(Removed::Done),
-            Answer::Swept(_) => Err(StoreError::unknown(Fault::Internal)),
+            Answer::Indexed | Answer::Swept(_) => Err(StoreError::unknown(Fault::Internal)),
         }
+    }
+
+    fn directory(&self) -> Option<&dyn DynDirectory> {
+        Some(self)
+    }
+}
+
+impl Directory for RedbStore {
+    async fn enroll(&self, index: &StoreKey, member: &StoreKey, ttl: Duration) -> Result<(), StoreError> {
+        indexed(self.write(WriteOp::Enroll { index: index.clone(), member: member.clone(), ttl }).await?)
+    }
+
+    async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Result<(), StoreError> {
+        indexed(self.write(WriteOp::Unenroll { index: index.clone(), member: member.clone() }).await?)
+    }
+
+    async fn list(&self, index: &StoreKey, limit: usize) -> Result<Members, StoreError> {
+        List::submit(&self.0, index, limit).await
     }
 }
 
@@ -171,6 +193,7 @@ pub(crate) struct Inner {
     /// One at a time writes.
     pub(crate) writes: Lane<Write>,
     pub(crate) loads: Lane<Load>,
+    pub(crate) lists: Lane<List>,
     pub(crate) counters: Counters,
     pub(crate) runtime: Arc<dyn Runtime>,
     sweeper: OnceLock<Task>,
@@ -195,7 +218,16 @@ fn written(answer: Answer) -> Result<Written, StoreError> {
         Answer::Absent => Ok(Written::Absent),
         Answer::Conflict(stored) => Ok(Written::Conflict(Some(stored))),
         Answer::Done(version) => Ok(Written::Done(version)),
-        Answer::Swept(_) => Err(StoreError::unknown(Fault::Internal)),
+        Answer::Indexed | Answer::Swept(_) => Err(StoreError::unknown(Fault::Internal)),
+    }
+}
+
+fn indexed(answer: Answer) -> Result<(), StoreError> {
+    match answer {
+        Answer::Indexed => Ok(()),
+        Answer::Absent | Answer::Conflict(_) | Answer::Done(_) | Answer::Swept(_) => {
+            Err(StoreError::unknown(Fault::Internal))
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn step(inner: &Arc<Inner>) -> impl Future<Output = Result<u64, Store
     async {
         match answer.await? {
             Answer::Swept(count) => Ok(count),
-            Answer::Absent | Answer::Conflict(_) | Answer::Done(_) => Ok(0),
+            Answer::Absent | Answer::Conflict(_) | Answer::Done(_) | Answer::Indexed => Ok(0),
         }
     }
 }

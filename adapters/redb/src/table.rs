@@ -4,6 +4,8 @@
 //! * `expiries`: 8 bytes of when an entry expires, big-endian so that they sort by it, and its key; nothing else.
 //! * `meta`: `format`, 8 bytes; `state`, 8 bytes of the last version and what is known of the time.
 //!
+//! The tables of indexes are those of [`crate::members`].
+//!
 //! Numbers are little-endian but for that one; times are milliseconds of [`Clock`].
 
 use std::time::Duration;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use cloakroom_core::{StoreKey, Stored, Value, Version};
 use redb::{ReadOnlyTable, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction};
 
-use crate::{clock::Clock, error::Trouble};
+use crate::{clock::Clock, error::Trouble, members::MemberTables};
 
 pub(crate) const ENTRIES: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("cloakroom.entries");
 pub(crate) const EXPIRIES: TableDefinition<'static, &[u8], ()> = TableDefinition::new("cloakroom.expiries");
@@ -106,13 +108,19 @@ pub(crate) fn find(
 pub(crate) struct Tables<'t> {
     entries: Table<'t, &'static [u8], &'static [u8]>,
     expiries: Table<'t, &'static [u8], ()>,
+    pub(crate) members: MemberTables<'t>,
     /// Entries that had expired and were dropped.
     pub(crate) expired: u64,
 }
 
 impl<'t> Tables<'t> {
     pub(crate) fn open(transaction: &'t WriteTransaction) -> Result<Self, Trouble> {
-        Ok(Self { entries: transaction.open_table(ENTRIES)?, expiries: transaction.open_table(EXPIRIES)?, expired: 0 })
+        Ok(Self {
+            entries: transaction.open_table(ENTRIES)?,
+            expiries: transaction.open_table(EXPIRIES)?,
+            members: MemberTables::open(transaction)?,
+            expired: 0,
+        })
     }
 
     pub(crate) fn len(&self) -> Result<u64, Trouble> {
@@ -166,7 +174,7 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    /// Drops at most so many entries that have expired, and returns how many it dropped.
+    /// Drops at most so many entries and members that have expired, and returns how many it dropped.
     pub(crate) fn sweep(&mut self, now: u64, at_most: u64) -> Result<u64, Trouble> {
         let mut count = 0;
         while count < at_most {
@@ -183,7 +191,7 @@ impl<'t> Tables<'t> {
             self.expiries.remove(first.as_bytes())?;
             count += 1;
         }
-        Ok(count)
+        Ok(count + self.members.sweep(now, at_most - count)?)
     }
 
     fn head(&self, key: &[u8]) -> Result<Option<Head>, Trouble> {
@@ -192,23 +200,23 @@ impl<'t> Tables<'t> {
     }
 }
 
-/// A key of the table of expiries.
-struct IndexKey(Vec<u8>);
+/// A key of a table of expiries.
+pub(crate) struct IndexKey(Vec<u8>);
 
 impl IndexKey {
-    fn new(expires_at: u64, key: &[u8]) -> Self {
+    pub(crate) fn new(expires_at: u64, key: &[u8]) -> Self {
         Self([&expires_at.to_be_bytes(), key].concat())
     }
 
-    fn copy(bytes: &[u8]) -> Self {
+    pub(crate) fn copy(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    fn parse(&self) -> Result<(u64, &[u8]), Trouble> {
+    pub(crate) fn parse(&self) -> Result<(u64, &[u8]), Trouble> {
         let (expires_at, key) = self.0.split_first_chunk().ok_or(Trouble::Malformed)?;
         Ok((u64::from_be_bytes(*expires_at), key))
     }

@@ -31,6 +31,12 @@ pub(crate) enum WriteOp {
         value: Value,
         ttl: Duration,
     },
+    /// A member of an index is to stay for so long at least.
+    Enroll {
+        index: StoreKey,
+        member: StoreKey,
+        ttl: Duration,
+    },
     /// A load that found something expired: it is dropped, so that it stays absent.
     Expire {
         key: StoreKey,
@@ -45,12 +51,16 @@ pub(crate) enum WriteOp {
         value: Value,
         ttl: Duration,
     },
-    /// Drops at most [`SWEEP`] entries that have expired.
+    /// Drops at most [`SWEEP`] entries and members that have expired.
     Sweep,
     Touch {
         key: StoreKey,
         version: Version,
         ttl: Duration,
+    },
+    Unenroll {
+        index: StoreKey,
+        member: StoreKey,
     },
 }
 
@@ -60,12 +70,14 @@ pub(crate) enum Answer {
     /// It changed nothing: this is there.
     Conflict(Stored),
     Done(Version),
+    /// A member of an index is there, or not, as was asked.
+    Indexed,
     Swept(u64),
 }
 
 type Answers = Vec<Result<Answer, StoreError>>;
 
-/// How many expired entries go in one step.
+/// How many expired entries and members go in one step.
 pub(crate) const SWEEP: u64 = 256;
 
 impl Write {
@@ -146,6 +158,7 @@ fn commit(inner: &Inner, database: &Database, batch: &[Write]) -> Result<Answers
         }
     }
     let entries = done.tables.len().map_err(preparing)?;
+    let members = done.tables.members.len().map_err(preparing)?;
     let (writes, drops, expired) = (done.writes, done.drops, done.tables.expired);
     drop(done);
     if writes + drops + expired == 0 {
@@ -158,6 +171,7 @@ fn commit(inner: &Inner, database: &Database, batch: &[Write]) -> Result<Answers
 
     let counters = &inner.counters;
     counters.entries.store(entries, Ordering::Relaxed);
+    counters.members.store(members, Ordering::Relaxed);
     counters.file_bytes.store(inner.file.file_bytes(), Ordering::Relaxed);
     counters.commits.fetch_add(1, Ordering::Relaxed);
     counters.writes.fetch_add(writes, Ordering::Relaxed);
@@ -170,7 +184,7 @@ struct Batch<'t> {
     tables: Tables<'t>,
     /// Operations that changed something.
     writes: u64,
-    /// Rows of the index that were dropped.
+    /// Rows of the expiries that were dropped.
     drops: u64,
 }
 
@@ -182,6 +196,11 @@ impl Batch<'_> {
                 Some(_) => self.conflict(key, now),
                 None => self.put(key, None, value, now, *ttl),
             },
+            WriteOp::Enroll { index, member, ttl } => {
+                let has_changed = self.tables.members.enroll(index, member, expiry(now, *ttl))?;
+                self.writes += u64::from(has_changed);
+                Ok(Answer::Indexed)
+            }
             WriteOp::Expire { key } => match self.tables.live(key, now)? {
                 // It was prolonged in the meantime.
                 Some(_) => self.conflict(key, now),
@@ -205,6 +224,11 @@ impl Batch<'_> {
                 batch.writes += 1;
                 Ok(Answer::Done(version.clone()))
             }),
+            WriteOp::Unenroll { index, member } => {
+                let was_there = self.tables.members.unenroll(index, member)?;
+                self.writes += u64::from(was_there);
+                Ok(Answer::Indexed)
+            }
         }
     }
 

@@ -77,14 +77,14 @@ impl Failure {
     }
 
     /// Says what it means for an operation that writes, or that only reads.
-    pub(crate) fn into_error(self, writes: bool, key: Option<&StoreKey>) -> StoreError {
+    pub(crate) fn into_error(self, writes: bool, keys: &[&StoreKey]) -> StoreError {
         let error = match self.is_sent && writes {
             false => StoreError::failed(self.fault),
             true => StoreError::unknown(self.fault),
         };
-        match key {
-            Some(key) if self.words.contains(key.as_str()) => error.with_source("the server's words name the key"),
-            _ => error.with_source(&*self.words),
+        match keys.iter().any(|key| self.words.contains(key.as_str())) {
+            true => error.with_source("the server's words name the key"),
+            false => error.with_source(&*self.words),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
-use cloakroom_core::{StoreKey, Stored, Value, Version};
+use cloakroom_core::{Members, StoreKey, Stored, Value, Version};
 use cloakroom_runtime::Runtime;
-use cloakroom_store::{Created, Fault, Removed, Store, StoreError, Written};
+use cloakroom_store::{Created, Directory, DynDirectory, Fault, Removed, Store, StoreError, Written};
 use futures_util::future::{Either, select};
 use redis::{Value as Answer, aio::ConnectionLike};
 
@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     pool::Progress,
     route::Route,
-    wire::{self, Arguments, LOAD, REMOVE, REPLACE, Request, Step, TOUCH},
+    wire::{self, Arguments, ENROLL, LIST, LOAD, REMOVE, REPLACE, Request, Step, TOUCH},
 };
 
 /// Sessions in Redis. Cheap to clone; clones share the connections.
@@ -84,11 +84,16 @@ impl RedisStore {
     }
 
     pub(crate) async fn see(&self) -> Result<(), StoreError> {
-        self.0.route.connect().await.map_err(|failure| failure.into_error(false, None))
+        self.0.route.connect().await.map_err(|failure| failure.into_error(false, &[]))
     }
 
     fn key(&self, key: &StoreKey) -> Vec<u8> {
         [self.0.env.settings.key_prefix.as_bytes(), key.as_bytes()].concat()
+    }
+
+    /// Returns the key of an index. No key of a session has a space in it.
+    fn index_key(&self, index: &StoreKey) -> Vec<u8> {
+        [self.0.env.settings.key_prefix.as_bytes(), index.as_bytes(), b" members"].concat()
     }
 
     /// Has a script do a step on the server.
@@ -116,7 +121,7 @@ impl RedisStore {
 
     /// Starts to say what a step is about.
     fn about<'a>(&self, key: &'a [u8]) -> Arguments<'a> {
-        Arguments { key, waits: self.waits(), expected: None, value: None, ttl: None }
+        Arguments { key, waits: self.waits(), expected: None, value: None, ttl: None, member: None, limit: None }
     }
 
     fn waits(&self) -> bool {
@@ -181,7 +186,7 @@ impl Store for RedisStore {
                 other => other,
             }
         };
-        self.in_time(steps, &progress).await.map_err(|failure| failure.into_error(false, Some(key)))
+        self.in_time(steps, &progress).await.map_err(|failure| failure.into_error(false, &[key]))
     }
 
     async fn create(&self, key: &StoreKey, value: &Value, ttl: Duration) -> Result<Created, StoreError> {
@@ -189,7 +194,7 @@ impl Store for RedisStore {
         let progress = Progress::default();
         let answers = self.in_time(self.exec(&full, Request::create(&full, value, ttl), &progress), &progress).await;
         let created = answers.and_then(|answers| wire::created(answers, value));
-        created.map_err(|failure| failure.into_error(true, Some(key)))
+        created.map_err(|failure| failure.into_error(true, &[key]))
     }
 
     async fn replace(
@@ -204,7 +209,7 @@ impl Store for RedisStore {
         let arguments = Arguments { expected: Some(expected), value: Some(value), ttl: Some(ttl), ..self.about(&full) };
         let answers = self.write(&REPLACE, arguments).await;
         let written = answers.and_then(|answers| wire::written(answers, Version::from_bytes(value.clone())));
-        written.map_err(|failure| failure.into_error(true, Some(key)))
+        written.map_err(|failure| failure.into_error(true, &[key]))
     }
 
     async fn touch(
@@ -219,7 +224,7 @@ impl Store for RedisStore {
         let arguments = Arguments { expected: Some(expected), ttl: Some(ttl), ..self.about(&full) };
         let answers = self.write(&TOUCH, arguments).await;
         let written = answers.and_then(|answers| wire::written(answers, version.clone()));
-        written.map_err(|failure| failure.into_error(true, Some(key)))
+        written.map_err(|failure| failure.into_error(true, &[key]))
     }
 
     async fn remove(&self, key: &StoreKey, version: &Version) -> Result<Removed, StoreError> {
@@ -231,7 +236,42 @@ impl Store for RedisStore {
         };
         let full = self.key(key);
         let answers = self.write(&REMOVE, Arguments { expected: Some(expected), ..self.about(&full) }).await;
-        answers.and_then(wire::removed).map_err(|failure| failure.into_error(true, Some(key)))
+        answers.and_then(wire::removed).map_err(|failure| failure.into_error(true, &[key]))
+    }
+
+    fn directory(&self) -> Option<&dyn DynDirectory> {
+        Some(self)
+    }
+}
+
+impl Directory for RedisStore {
+    async fn enroll(&self, index: &StoreKey, member: &StoreKey, ttl: Duration) -> Result<(), StoreError> {
+        let full = self.index_key(index);
+        let arguments = Arguments { member: Some(member), ttl: Some(ttl), ..self.about(&full) };
+        let answers = self.write(&ENROLL, arguments).await;
+        answers.and_then(wire::indexed).map_err(|failure| failure.into_error(true, &[index, member]))
+    }
+
+    async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Result<(), StoreError> {
+        let full = self.index_key(index);
+        let progress = Progress::default();
+        let answers = self.in_time(self.exec(&full, Request::unenroll(&full, member), &progress), &progress).await;
+        answers.and_then(wire::indexed).map_err(|failure| failure.into_error(true, &[index, member]))
+    }
+
+    async fn list(&self, index: &StoreKey, limit: usize) -> Result<Members, StoreError> {
+        let full = self.index_key(index);
+        let progress = Progress::default();
+        let arguments = Arguments { limit: Some(limit), ..self.about(&full) };
+        let steps = async {
+            match self.step(&LIST, arguments, &progress).await {
+                // As with a load.
+                Err(failure) if failure.is_broken => self.step(&LIST, arguments, &progress).await,
+                other => other,
+            }
+        };
+        let members = self.in_time(steps, &progress).await.and_then(wire::listed);
+        members.map_err(|failure| failure.into_error(false, &[index]))
     }
 }
 

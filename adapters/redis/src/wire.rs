@@ -2,7 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use cloakroom_core::{Stored, Value, Version};
+use cloakroom_core::{Members, StoreKey, Stored, Value, Version};
 use cloakroom_store::{Created, Fault, Removed, Written};
 use redis::{Cmd, Pipeline, Script, Value as Answer, cmd};
 
@@ -11,6 +11,9 @@ use crate::failure::Failure;
 /// The longest time to live that is told to a server, in milliseconds: 142,000 years, so that no sum overflows there and
 /// scripts can tell it exactly.
 const MAX_TTL: u64 = 1 << 52;
+
+/// The most members that a server is asked for, which counts them with a sign.
+const MAX_LIMIT: usize = i64::MAX as usize;
 
 /// Commands that are written in one go.
 pub(crate) struct Request(Pipeline);
@@ -38,6 +41,12 @@ impl Request {
         let mut set = cmd("SET");
         set.arg(key).arg(value.as_bytes()).arg("NX").arg("PX").arg(millis(ttl));
         Self::of([set])
+    }
+
+    pub(crate) fn unenroll(index: &[u8], member: &StoreKey) -> Self {
+        let mut zrem = cmd("ZREM");
+        zrem.arg(index).arg(member.as_bytes());
+        Self::of([zrem])
     }
 
     /// Adds that the answer is worth nothing before so many replicas have all that was written up to here.
@@ -71,16 +80,18 @@ pub(crate) struct Step {
 
 macro_rules! step {
     ($($part:literal),+) => {{
-        const SOURCE: &str = concat!(include_str!("scripts/look.lua"), $(include_str!($part)),+);
+        const SOURCE: &str = concat!($(include_str!(concat!("scripts/", $part, ".lua"))),+);
         Step { source: SOURCE, script: LazyLock::new(|| Script::new(SOURCE)) }
     }};
 }
 
 /// A load that is a write to the server: see [`Arguments::waits`].
-pub(crate) static LOAD: Step = step!("scripts/load.lua");
-pub(crate) static REMOVE: Step = step!("scripts/unchanged.lua", "scripts/remove.lua");
-pub(crate) static REPLACE: Step = step!("scripts/unchanged.lua", "scripts/replace.lua");
-pub(crate) static TOUCH: Step = step!("scripts/unchanged.lua", "scripts/touch.lua");
+pub(crate) static LOAD: Step = step!("look", "load");
+pub(crate) static REMOVE: Step = step!("look", "unchanged", "remove");
+pub(crate) static REPLACE: Step = step!("look", "unchanged", "replace");
+pub(crate) static TOUCH: Step = step!("look", "unchanged", "touch");
+pub(crate) static ENROLL: Step = step!("now", "enroll");
+pub(crate) static LIST: Step = step!("now", "list");
 
 impl Step {
     /// Calls the script by its hash, which the server may not know.
@@ -96,7 +107,9 @@ impl Step {
     fn request(&self, command: &str, script: &str, arguments: &Arguments<'_>) -> Request {
         let mut eval = cmd(command);
         eval.arg(script).arg(1).arg(arguments.key).arg(u8::from(arguments.waits)).arg(arguments.expected);
+        // What is not there is no argument.
         eval.arg(arguments.value.map(Value::as_bytes)).arg(arguments.ttl.map(millis));
+        eval.arg(arguments.member.map(StoreKey::as_bytes)).arg(arguments.limit.map(|limit| limit.min(MAX_LIMIT)));
         Request::of([eval])
     }
 }
@@ -110,6 +123,8 @@ pub(crate) struct Arguments<'a> {
     pub(crate) expected: Option<&'a [u8]>,
     pub(crate) value: Option<&'a Value>,
     pub(crate) ttl: Option<Duration>,
+    pub(crate) member: Option<&'a StoreKey>,
+    pub(crate) limit: Option<usize>,
 }
 
 pub(crate) fn loaded(answers: Vec<Answer>) -> Result<Option<Stored>, Failure> {
@@ -153,6 +168,26 @@ pub(crate) fn removed(answers: Vec<Answer>) -> Result<Removed, Failure> {
         Verdict::Conflict(found) => Removed::Conflict(found),
         Verdict::Done => Removed::Done,
     })
+}
+
+pub(crate) fn indexed(answers: Vec<Answer>) -> Result<(), Failure> {
+    match answers.into_iter().next() {
+        Some(Answer::Int(_)) => Ok(()),
+        _ => Err(unexpected()),
+    }
+}
+
+pub(crate) fn listed(answers: Vec<Answer>) -> Result<Members, Failure> {
+    let Some(Answer::Array(listed)) = answers.into_iter().next() else { return Err(unexpected()) };
+    let Ok([Answer::Int(total), Answer::Array(members)]) = <[Answer; 2]>::try_from(listed) else {
+        return Err(unexpected());
+    };
+    let key = |member| match member {
+        Answer::BulkString(bytes) => str::from_utf8(&bytes).ok().and_then(|member| StoreKey::new(member).ok()),
+        _ => None,
+    };
+    let keys = members.into_iter().map(key).collect::<Option<_>>().ok_or_else(unexpected)?;
+    Ok(Members { keys, total: u64::try_from(total).map_err(|_| unexpected())? })
 }
 
 enum Verdict {

@@ -26,6 +26,7 @@ use crate::{
     limits::MAX_HOPS,
     loaded::Loaded,
     machine::commit::{EndTarget, Live, Sight},
+    principal::SignIn,
     record::{EndCause, Ended, Record},
     session::{Candidates, State, Ticket, Vec4},
     step::After,
@@ -61,6 +62,14 @@ impl Opened {
                 Some(target.loaded_at)
             }
             Self::Absent | Self::Ambiguous | Self::Stale | Self::Superseded(None) => None,
+        }
+    }
+
+    /// Who is signed in.
+    pub(crate) fn sign_in(&self) -> Option<&SignIn> {
+        match self {
+            Self::Live(admitted) => admitted.live.record.sign_in.as_ref(),
+            _ => None,
         }
     }
 

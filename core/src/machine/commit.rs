@@ -9,7 +9,9 @@ use crate::{
     id::{SessionId, StoreKey},
     lifetime::Lifetime,
     limits::MAX_REPLAYS,
+    login::Carry,
     machine::admission::Standing,
+    principal::SignIn,
     record::{EndCause, Ended, Entry, Moved, Nonce, Record},
     step::{CommitError, End},
     time::UnixTime,
@@ -70,14 +72,39 @@ pub(crate) struct Attempt {
     pub(crate) draft: Draft,
 }
 
-/// A renewal on its way: the record under its new id, and the old one that must point to it.
-pub(crate) struct Renewal {
+/// Why a session gets a new id.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Reason {
+    /// The user proved again who they are: the old key gets a tombstone that leads an end to the new one.
+    Elevation,
+    /// Somebody signs in: the old key gets a tombstone that leads nowhere.
+    Login,
+    /// The same authority under another id: the old key points to the new one.
+    Renewal,
+}
+
+/// A change of the id on its way: the record under its new id, and what is to become of the old one.
+pub(crate) struct Exchange {
+    pub(crate) reason: Reason,
     pub(crate) fresh: Fresh,
     pub(crate) version: Option<Version>,
-    pub(crate) old: StoreKey,
-    pub(crate) old_version: Version,
+    /// Where the session stands that gives way; a login may find none.
+    pub(crate) old: Option<Old>,
     /// When the record under its new id was last asked to be written.
     pub(crate) written_at: UnixTime,
+}
+
+impl Exchange {
+    pub(crate) fn old_key(&self) -> Option<StoreKey> {
+        self.old.as_ref().map(|old| old.key.clone())
+    }
+}
+
+/// The session that an exchange replaces.
+pub(crate) struct Old {
+    pub(crate) key: StoreKey,
+    /// What was read there; without it, whatever is there.
+    pub(crate) version: Option<Version>,
 }
 
 /// What a look is for.
@@ -85,13 +112,17 @@ pub(crate) enum Why {
     /// A change, with the try whose answer is missing.
     Change(Option<Attempt>),
     End,
-    Swing(Renewal),
+    Swing(Exchange),
 }
 
-/// What follows after the record of a renewal that lost was removed.
+/// What follows after something that nothing depends on.
 pub(crate) enum Next {
+    Again(StoreKey),
+    Ended(End),
+    Failed(CommitError, Option<StoreKey>),
     Follow(StoreKey),
     Lost(StoreKey),
+    Settled(Live, UnixTime),
 }
 
 /// Where an end strikes.
@@ -112,6 +143,12 @@ pub(crate) struct Job {
     pub(crate) auto: bool,
     /// What was written after a `destroy`: it makes a session once the old one ended.
     pub(crate) recreate: Option<Data>,
+    /// Who signs in.
+    pub(crate) entry: Option<SignIn>,
+    /// What a login takes over from the session before it.
+    pub(crate) carry: Carry,
+    /// The index in which the session stands that was loaded.
+    pub(crate) index: Option<StoreKey>,
 
     pub(crate) nonce: Nonce,
     pub(crate) id: Option<SessionId>,
@@ -141,6 +178,7 @@ impl Job {
     pub(crate) fn first_record(&self, policy: &Policy, data: Data) -> Box<Record> {
         let mut record = Box::new(Record::new(self.now, self.lifetime.unwrap_or(policy.lifetime)));
         record.lineage = self.nonce;
+        record.sign_in.clone_from(&self.entry);
         record.data = data;
         record
     }
@@ -155,6 +193,33 @@ impl Job {
     pub(crate) fn replay(&mut self, record: &mut Record) -> Result<(), CommitError> {
         self.count_replay()?;
         self.edits.replay(&mut record.data).map_err(CommitError::Replay)
+    }
+
+    /// Makes what stands under the new id of what was read under the old one, all edits done again.
+    pub(crate) fn successor(&mut self, policy: &Policy, reason: Reason, live: Live) -> Result<Box<Record>, CommitError> {
+        let Live { key, mut record, .. } = live;
+        if reason == Reason::Login {
+            self.count_replay()?;
+            self.carry.edits.replay(&mut record.data).map_err(CommitError::Replay)?;
+            let mut data = self.carry.pick(&record.data);
+            self.edits.replay(&mut data).map_err(CommitError::Replay)?;
+            return Ok(self.first_record(policy, data));
+        }
+        self.replay(&mut record)?;
+        self.inherit(policy, reason, key, &mut record);
+        Ok(record)
+    }
+
+    /// Makes a record that of the session's new id, whose old one is this key.
+    pub(crate) fn inherit(&self, policy: &Policy, reason: Reason, old: StoreKey, record: &mut Record) {
+        // What the first presentation must close; without pointers there is nothing.
+        record.predecessor = (reason == Reason::Renewal && policy.codec.has_markers()).then_some(old);
+        if let (Reason::Elevation, Some(sign_in)) = (reason, &mut record.sign_in) {
+            sign_in.authenticated = self.now;
+            let absolute = record.deadline.since(record.created);
+            record.created = self.now;
+            record.deadline = self.now.saturating_add(absolute);
+        }
     }
 
     /// Makes a record with its edits done ready to be written under a key.
@@ -200,7 +265,7 @@ impl Job {
     }
 
     /// Writes the pointer from an old key to a new one: open for the rest of the session's life.
-    pub(crate) fn pointer(
+    fn pointer(
         &self,
         policy: &Policy,
         from: &StoreKey,
@@ -224,7 +289,31 @@ impl Job {
 
     /// Writes the tombstone of this commit.
     pub(crate) fn tombstone(&self, policy: &Policy, key: &StoreKey) -> Result<(Value, Duration), CommitError> {
-        let ended = Ended { by: self.nonce, cause: EndCause::Destroy, at: self.now, next: None };
+        self.ended(policy, key, EndCause::Destroy, None)
+    }
+
+    /// Writes what an exchange leaves under the old key.
+    pub(crate) fn trace(
+        &self,
+        policy: &Policy,
+        old: &StoreKey,
+        exchange: &Exchange,
+    ) -> Result<(Value, Duration), CommitError> {
+        match exchange.reason {
+            Reason::Elevation => self.ended(policy, old, EndCause::Elevation, Some(exchange.fresh.key.clone())),
+            Reason::Login => self.ended(policy, old, EndCause::Login, None),
+            Reason::Renewal => self.pointer(policy, old, &exchange.fresh),
+        }
+    }
+
+    fn ended(
+        &self,
+        policy: &Policy,
+        key: &StoreKey,
+        cause: EndCause,
+        next: Option<StoreKey>,
+    ) -> Result<(Value, Duration), CommitError> {
+        let ended = Ended { by: self.nonce, cause, at: self.now, next };
         self.marker(policy, key, Entry::Ended(ended), Duration::ZERO)
     }
 

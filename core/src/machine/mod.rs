@@ -2,6 +2,9 @@
 
 pub(crate) mod admission;
 pub(crate) mod commit;
+mod change;
+mod end;
+mod exchange;
 pub(crate) mod plan;
 pub(crate) mod protocol;
 mod rest;

@@ -8,11 +8,13 @@ use crate::{
     id::SessionId,
     limits::MAX_HOPS,
     loaded::Loaded,
+    login::{Carry, LoginMark},
     machine::{
         admission::{Admitted, Opened, Standing},
-        commit::Job,
+        commit::{Job, Old, Reason},
         protocol::Commit,
     },
+    principal::SignIn,
     record::Nonce,
     session::{Shell, State},
     step::{After, CommitError, Done, End, Step},
@@ -24,7 +26,9 @@ use crate::{
 enum Plan {
     Change,
     Create,
+    Elevate,
     End,
+    Login,
     /// Nothing was asked for: the best effort that a used session gets.
     Rest,
     Renew {
@@ -54,13 +58,17 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         return refuse(shell, loaded, CommitError::Entropy);
     };
     let changed = loaded.is_changed();
-    let Loaded { opened, mut data, edits, lifetime, destroy, .. } = loaded;
+    let Loaded { opened, mut data, edits, lifetime, destroy, login, .. } = loaded;
+    let index_of = |sign_in: &SignIn| shell.policy.keys.index_key(&sign_in.principal);
     let mut job = Job {
         edits,
         lifetime,
         changed,
         auto: plan == Plan::Renew { auto: true },
         recreate: None,
+        entry: None,
+        carry: Carry::default(),
+        index: opened.sign_in().map(index_of),
         nonce,
         id,
         now,
@@ -76,6 +84,15 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         end: (destroy && plan != Plan::End).then_some(End::NothingToEnd),
         failure: None,
     };
+    if let Some(LoginMark { principal, label, carry, .. }) = login {
+        let old = opened.end_target().map(|target| Old { key: target.key, version: target.version });
+        if old.is_some() {
+            job.end = job.end.map(|_| End::Failed);
+        }
+        job.entry = Some(SignIn { label, ..SignIn::new(principal, now) });
+        job.carry = carry;
+        return Commit { shell, job }.login(old, data);
+    }
     if plan == Plan::End {
         job.recreate = changed.then(|| core::mem::take(&mut data));
     }
@@ -87,9 +104,10 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
             job.standing = standing;
             let commit = Commit { shell, job };
             match plan {
-                Plan::Renew { .. } => commit.renew(live),
+                Plan::Elevate => commit.renew(Reason::Elevation, live),
+                Plan::Renew { .. } => commit.renew(Reason::Renewal, live),
                 Plan::Change => commit.change(live),
-                Plan::Create | Plan::End | Plan::Rest => {
+                Plan::Create | Plan::End | Plan::Login | Plan::Rest => {
                     live.record.data.revert();
                     commit.rest(live)
                 }
@@ -104,14 +122,17 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
 
 /// Why what was asked for cannot be done on what was opened.
 fn refusal(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<CommitError> {
-    let Loaded { destroy, rotate, .. } = *loaded;
+    let Loaded { destroy, elevate, rotate, .. } = *loaded;
+    let login = loaded.login.is_some();
     let changed = loaded.is_changed();
-    let acts = destroy || (matches!(loaded.opened, Opened::Live(_)) && (changed || rotate));
+    let acts = destroy || login || (matches!(loaded.opened, Opened::Live(_)) && (changed || elevate || rotate));
     if acts && loaded.opened.loaded_at().is_some_and(|at| shell.policy.is_late(at, now)) {
         return Some(CommitError::TooLate);
     }
     match &loaded.opened {
-        Opened::Ambiguous if changed || rotate || destroy => Some(CommitError::Ambiguous),
+        Opened::Ambiguous if acts || changed || rotate => Some(CommitError::Ambiguous),
+        Opened::Undecodable { error, .. } if login && !error.may_be_ended() => Some(CommitError::Undecodable(*error)),
+        _ if login => None,
         Opened::Stale if destroy => Some(CommitError::StaleTicket),
         // An end goes before what was written after it.
         Opened::Superseded(Some(_)) if destroy => None,
@@ -137,11 +158,13 @@ fn refuse(mut shell: Shell, mut loaded: Loaded, error: CommitError) -> Step {
 fn plan(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<Plan> {
     let changed = loaded.is_changed();
     match &loaded.opened {
+        _ if loaded.login.is_some() => Some(Plan::Login),
         Opened::Live(_) | Opened::Dead(_) | Opened::Superseded(Some(_)) | Opened::Undecodable { .. }
             if loaded.destroy =>
         {
             Some(Plan::End)
         }
+        Opened::Live(_) if loaded.elevate => Some(Plan::Elevate),
         Opened::Live(_) if loaded.rotate => Some(Plan::Renew { auto: false }),
         Opened::Live(admitted) if is_renewal_due(shell, admitted, now) => Some(Plan::Renew { auto: true }),
         Opened::Live(_) if changed => Some(Plan::Change),
@@ -163,7 +186,7 @@ fn draw(
         entropy.fill(&mut nonce)?;
     }
     let mints = match plan {
-        Plan::Create | Plan::Renew { .. } => true,
+        Plan::Create | Plan::Elevate | Plan::Login | Plan::Renew { .. } => true,
         Plan::End => loaded.is_changed(),
         Plan::Change | Plan::Rest => false,
     };

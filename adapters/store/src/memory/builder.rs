@@ -37,13 +37,13 @@ impl MemoryStoreBuilder {
         Self { max_entries: 1_000_000, max_bytes: 512 * 1024 * 1024, sweep_every: Duration::from_secs(60) }
     }
 
-    /// Sets how many entries there may be. The default is a million.
+    /// Sets how many entries there may be, and how many members of indexes. The default is a million of each.
     pub fn max_entries(mut self, entries: usize) -> Self {
         self.max_entries = entries;
         self
     }
 
-    /// Sets how many bytes all entries together may have: their keys, their values and
+    /// Sets how many bytes all entries and members together may have: their keys, their values and
     /// [`MemoryStore::ENTRY_OVERHEAD`] for each. The default is 512 MiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;

@@ -1,6 +1,7 @@
 //! Sessions in this process's memory.
 
 mod builder;
+mod indexes;
 mod room;
 mod shard;
 mod sweep;
@@ -15,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use cloakroom_core::{StoreKey, Stored, Value, Version};
+use cloakroom_core::{Members, StoreKey, Stored, Value, Version};
 use cloakroom_runtime::{Runtime, Task};
 
 pub use self::{builder::MemoryStoreBuilder, room::MemoryMetrics};
@@ -24,6 +25,7 @@ use self::{
     shard::Shard,
 };
 use crate::{
+    directory::{Directory, DynDirectory},
     error::{Fault, StoreError},
     store::{Created, Removed, Store, Written},
 };
@@ -42,7 +44,8 @@ use crate::{
 /// * a `create` fails with [`Fault::Full`], so visitors without a session get none;
 /// * a `replace` fails likewise if it makes the entry larger than the bytes allow. One that does not, such as the
 ///   tombstone of an ended session, always works;
-/// * a `load`, a `touch` and a `remove` always work.
+/// * an `enroll` of a member that is not there fails with [`Fault::Full`];
+/// * a `load`, a `touch`, a `remove`, an `unenroll` and a `list` always work.
 ///
 /// Both bounds are exact, also under concurrency; [`MemoryStore::metrics`] tells how near they are.
 ///
@@ -52,11 +55,18 @@ use crate::{
 /// back, even if the clock is set back. A task of the runtime sweeps at intervals, so that memory is given back, at a
 /// cost that depends on how much has expired alone. It ends with the last handle. Time is the runtime's
 /// [`now`](Runtime::now), to the nanosecond; a time to live beyond the year 2554 ends there.
+///
+/// # Indexes
+///
+/// It is a [`Directory`]. A member of an index counts towards the bound of bytes as an entry does, with its key and that
+/// of the index, and there may be as many members as entries. An index without members is nowhere. A listing takes time
+/// by how many members the index has, and holds up a sixteenth of the store for as long.
 #[derive(Clone)]
 pub struct MemoryStore(Arc<Inner>);
 
 impl MemoryStore {
-    /// Bytes that each entry counts beside its key and its value: a round figure for what maps and allocations need.
+    /// Bytes that each entry counts beside its key and its value, and each member of an index beside the two keys: a round
+    /// figure for what maps and allocations need.
     pub const ENTRY_OVERHEAD: usize = 256;
 
     /// Makes a store with the defaults of [`MemoryStoreBuilder`], swept by the runtime.
@@ -145,6 +155,38 @@ impl Store for MemoryStore {
         }
         self.0.room.release(shard.remove(key));
         Ok(Removed::Done)
+    }
+
+    fn directory(&self) -> Option<&dyn DynDirectory> {
+        Some(self)
+    }
+}
+
+impl Directory for MemoryStore {
+    async fn enroll(&self, index: &StoreKey, member: &StoreKey, ttl: Duration) -> Result<(), StoreError> {
+        let now = self.0.now();
+        let expires_at = now.saturating_add(nanos(ttl));
+        self.0.with_room(now, || {
+            let mut shard = self.0.shard(index);
+            if !shard.indexes.prolong(index, member, expires_at) {
+                self.0.room.reserve_member(indexes::cost(index, member))?;
+                shard.indexes.insert(index, member, expires_at);
+            }
+            Ok(())
+        })
+    }
+
+    async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Result<(), StoreError> {
+        let mut shard = self.0.shard(index);
+        self.0.room.release_members(shard.indexes.remove(index, member));
+        Ok(())
+    }
+
+    async fn list(&self, index: &StoreKey, limit: usize) -> Result<Members, StoreError> {
+        let mut shard = self.0.shard(index);
+        let (members, expired) = shard.indexes.list(index, limit, self.0.now());
+        self.0.room.release_members(expired);
+        Ok(members)
     }
 }
 

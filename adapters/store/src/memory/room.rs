@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::lock;
+use super::{indexes::Dropped, lock};
 
 /// How large a [`MemoryStore`](super::MemoryStore) is, and what became of what it could not keep.
 #[non_exhaustive]
@@ -10,7 +10,9 @@ use super::lock;
 pub struct MemoryMetrics {
     /// Entries, with those that have expired and are not swept yet.
     pub entries: usize,
-    /// What they count towards the bound of bytes.
+    /// Members of indexes, with those that have expired and are not swept yet.
+    pub members: usize,
+    /// What they and the members count towards the bound of bytes.
     pub bytes: usize,
     /// Entries that have expired and are gone, since the store was made.
     pub expired_total: u64,
@@ -26,8 +28,10 @@ pub(super) struct Room {
 }
 
 /// What there is no room for.
+#[derive(Default)]
 pub(super) struct Short {
     entries: usize,
+    members: usize,
     bytes: usize,
 }
 
@@ -37,12 +41,16 @@ impl Room {
     }
 
     pub(super) fn reserve_entry(&self, bytes: usize) -> Result<(), Short> {
-        self.take(Short { entries: 1, bytes })
+        self.take(Short { entries: 1, bytes, ..Short::default() })
+    }
+
+    pub(super) fn reserve_member(&self, bytes: usize) -> Result<(), Short> {
+        self.take(Short { members: 1, bytes, ..Short::default() })
     }
 
     pub(super) fn resize(&self, from: usize, to: usize) -> Result<(), Short> {
         if to > from {
-            return self.take(Short { entries: 0, bytes: to - from });
+            return self.take(Short { bytes: to - from, ..Short::default() });
         }
         lock(&self.metrics).bytes -= from - to;
         Ok(())
@@ -61,6 +69,15 @@ impl Room {
         metrics.entries -= entries;
         metrics.bytes -= bytes;
         metrics.expired_total += entries as u64;
+    }
+
+    /// Gives back what members took.
+    pub(super) fn release_members(&self, dropped: Dropped) {
+        if dropped.members > 0 {
+            let mut metrics = lock(&self.metrics);
+            metrics.members -= dropped.members;
+            metrics.bytes -= dropped.bytes;
+        }
     }
 
     /// Tells whether what was short fits by this time.
@@ -82,12 +99,14 @@ impl Room {
             return Err(wanted);
         }
         metrics.entries += wanted.entries;
+        metrics.members += wanted.members;
         metrics.bytes += wanted.bytes;
         Ok(())
     }
 
     fn fits(&self, metrics: &MemoryMetrics, wanted: &Short) -> bool {
         wanted.entries <= self.max_entries.saturating_sub(metrics.entries)
+            && wanted.members <= self.max_entries.saturating_sub(metrics.members)
             && wanted.bytes <= self.max_bytes.saturating_sub(metrics.bytes)
     }
 }

@@ -1,4 +1,4 @@
-//! A part of the entries, with an index of when they expire.
+//! A part of the entries, with an index of when they expire, and of the indexes.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,9 +8,9 @@ use std::{
 
 use cloakroom_core::{StoreKey, Stored, Value, Version};
 
-use super::{MemoryStore, room::Room};
+use super::{MemoryStore, indexes::Indexes, room::Room};
 
-/// How many expired entries are dropped under one lock, so that nobody waits long for it.
+/// How many expired entries and members are dropped under one lock, so that nobody waits long for it.
 pub(super) const BATCH: usize = 256;
 
 #[derive(Default)]
@@ -18,6 +18,7 @@ pub(super) struct Shard {
     entries: HashMap<Arc<[u8]>, Entry>,
     /// By expiry; the version tells those apart that expire together.
     expiries: BTreeMap<(u64, u64), Arc<[u8]>>,
+    pub(super) indexes: Indexes,
 }
 
 pub(super) struct Entry {
@@ -76,7 +77,7 @@ impl Shard {
         cost(&key, &entry)
     }
 
-    /// Drops at most [`BATCH`] entries that have expired, and returns how many it dropped.
+    /// Drops at most [`BATCH`] entries and members that have expired, and returns how many it dropped.
     pub(super) fn expire(&mut self, now: u64, room: &Room) -> usize {
         let (mut count, mut bytes) = (0, 0);
         while count < BATCH {
@@ -90,7 +91,9 @@ impl Shard {
         if count > 0 {
             room.release_expired(count, bytes);
         }
-        count
+        let dropped = self.indexes.expire(now, BATCH - count);
+        room.release_members(dropped);
+        count + dropped.members
     }
 
     /// Gives back the memory of a table that is mostly empty.

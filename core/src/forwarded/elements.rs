@@ -1,0 +1,86 @@
+//! The elements of a header's lines, from the right.
+
+use super::{AddressError, ForwardedHeader};
+use crate::limits::{MAX_FORWARDED_BYTES, MAX_FORWARDED_ELEMENTS};
+
+/// Yields the elements of all lines from the last to the first, spaces around them included, and reads nothing to the
+/// left of what it yields.
+///
+/// What an element of our trusted proxies is depends on nothing to its left, where an attacker may have left a quote
+/// open: a well-formed element is found by its own quotes, read backwards.
+pub(super) struct Elements<'h, L> {
+    lines: L,
+    /// What is left of the line, and whether it goes on beyond the bytes that may be read.
+    line: Option<(&'h [u8], bool)>,
+    header: ForwardedHeader,
+    bytes: usize,
+    elements: usize,
+}
+
+impl<'h, L: DoubleEndedIterator<Item = &'h [u8]>> Elements<'h, L> {
+    pub(super) fn new(header: ForwardedHeader, lines: L) -> Self {
+        Self { lines, line: None, header, bytes: MAX_FORWARDED_BYTES, elements: MAX_FORWARDED_ELEMENTS }
+    }
+
+    /// Returns the next element to the left.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] when it is longer than what may still be read, or has no beginning.
+    pub(super) fn next(&mut self) -> Result<Option<&'h [u8]>, AddressError> {
+        let Some((line, is_cut)) = self.line.take().or_else(|| self.next_line()) else { return Ok(None) };
+        if self.elements == 0 {
+            return Err(AddressError::TooLong);
+        }
+        self.elements -= 1;
+        let comma = match self.header {
+            ForwardedHeader::Forwarded => last_comma(line),
+            ForwardedHeader::XForwardedFor => Ok(line.iter().rposition(|&byte| byte == b',')),
+        };
+        // Of a line that is cut, what has no beginning may have one further to the left.
+        let Some(comma) = comma.map_err(|error| if is_cut { AddressError::TooLong } else { error })? else {
+            self.bytes -= line.len();
+            return if is_cut { Err(AddressError::TooLong) } else { Ok(Some(line)) };
+        };
+        self.bytes -= line.len() - comma;
+        self.line = Some((&line[..comma], is_cut));
+        Ok(Some(&line[comma + 1..]))
+    }
+
+    /// Takes the next line, cut to what may still be read.
+    fn next_line(&mut self) -> Option<(&'h [u8], bool)> {
+        let line = self.lines.next_back()?;
+        let start = line.len().saturating_sub(self.bytes);
+        Some((&line[start..], start > 0))
+    }
+}
+
+/// The place of the last comma that is in no quoted string (RFC 9110, section 5.6.4).
+///
+/// # Errors
+///
+/// [`AddressError::Malformed`] when a quote that closes a string has none that opens it.
+fn last_comma(line: &[u8]) -> Result<Option<usize>, AddressError> {
+    let mut is_quoted = false;
+    let mut end = line.len();
+    while let Some((&last, before)) = line[..end].split_last() {
+        end = before.len();
+        match last {
+            b',' if !is_quoted => return Ok(Some(end)),
+            b'"' if !is_quoted => is_quoted = true,
+            b'"' => {
+                // An odd number of backslashes escapes the quote. An even number escapes itself; what follows it neither
+                // opens a string nor, as we are in one, closes it.
+                let backslashes = before.iter().rev().take_while(|&&byte| byte == b'\\').count();
+                end -= backslashes;
+                match backslashes {
+                    0 => is_quoted = false,
+                    even if even % 2 == 0 => return Err(AddressError::Malformed),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    if is_quoted { Err(AddressError::Malformed) } else { Ok(None) }
+}
