@@ -103,7 +103,6 @@ impl Data {
     /// Tells whether a value differs from what was loaded, as JSON.
     pub fn is_changed(&self) -> bool {
         self.changed.iter().any(|(key, change)| match (self.base.get(key), change) {
-            (None, None) => false,
             (Some(old), Some(new)) => !is_same(old, new.as_str(), 32),
             _ => true,
         })

@@ -184,6 +184,20 @@ fn where_nothing_opened_there_is_nothing_to_end() {
 }
 
 #[test]
+fn of_an_end_is_told_only_where_one_was_asked_for() {
+    let mut w = World::new();
+    let done = w.request("", |loaded| {
+        loaded.destroy();
+        add(1)(loaded);
+    });
+    assert_eq!((done.result(), done.end()), (Ok(()), Some(End::NothingToEnd)));
+    let jar = ticket(&done).unwrap();
+    assert_eq!(w.request(&jar, |_| ()).end(), None);
+    assert_eq!(w.request(&jar, add(1)).end(), None);
+    assert_eq!(w.request(&jar, Loaded::rotate).end(), None);
+}
+
+#[test]
 fn edits_before_an_end_are_dropped() {
     let mut w = World::new();
     let jar = w.sign_in();

@@ -3,9 +3,11 @@
 use std::{collections::BTreeSet, error::Error};
 
 use cloakroom_core::{
-    CommitError, ConfigError, CookieError, DecodeError, EditError, EncodeError, EntropyError, InvalidCookieName,
-    InvalidStoreKey, KeyId, KeyringError, LoadError, Refusal, ReplayError,
+    CommitError, ConfigError, CookieError, CookieName, CookiePolicy, DecodeError, EditError, EncodeError, Engine,
+    EntropyError, InvalidCookieName, InvalidStoreKey, KeyId, KeyringError, LoadError, Refusal, ReplayError,
 };
+
+use crate::common::{World, add, ring};
 
 const ID: KeyId = KeyId::new(7);
 
@@ -96,6 +98,21 @@ fn a_reason_within_another_is_said() {
     assert_eq!(CommitError::Replay(ReplayError::Refused).to_string(), text);
     let undecodable = CommitError::Undecodable(DecodeError::TooLarge);
     assert_eq!(undecodable.to_string(), DecodeError::TooLarge.to_string());
+}
+
+#[test]
+fn names_and_numbers_are_printed_where_they_tell_nothing_secret() {
+    let name = CookieName::new("__Host-shop").unwrap();
+    assert_eq!((name.to_string().as_str(), format!("{name:?}").as_str()), ("__Host-shop", "\"__Host-shop\""));
+    let engine = Engine::builder(ring()).cookie(CookiePolicy::named(name.clone())).build().unwrap();
+    assert_eq!(engine.cookie().name().as_str(), name.as_str());
+    let mut w = World::new();
+    let session = w.slow("", |loaded| {
+        add(1)(loaded);
+        add(1)(loaded);
+        assert!(format!("{loaded:?}").contains("edits: Edits(2)"), "{loaded:?}");
+    });
+    drop(session);
 }
 
 #[test]

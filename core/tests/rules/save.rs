@@ -1,6 +1,6 @@
 //! Saving in the middle of a request: commit, reopen, go on.
 
-use cloakroom_core::{CommitError, CookieChange, Done, End, EndCause, Ended, Entry, Event, Loaded, Nonce, Session};
+use cloakroom_core::{CommitError, CookieChange, Done, End, EndCause, Ended, Entry, Event, Loaded, Nonce, Session, limits};
 
 use crate::common::{Fault, HOUR, SECOND, World, add, has, ticket};
 
@@ -279,4 +279,17 @@ fn what_follows_a_first_presentation_goes_over_the_version_that_it_wrote() {
     add(1)(w.access(&mut session).unwrap());
     assert_eq!((w.commit(session).result(), w.ops().as_str()), (Ok(()), "replace"));
     assert_eq!(w.peek(&jar, "n"), Some(2));
+}
+
+#[test]
+fn what_follows_a_touch_goes_over_the_version_that_it_wrote() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    w.pass(limits::DEFAULT_IDLE / 2);
+    let done = w.request(&jar, |_| ());
+    assert_eq!(w.ops(), "load,touch");
+    let mut session = done.reopen();
+    add(1)(w.access(&mut session).unwrap());
+    assert_eq!((w.commit(session).result(), w.ops().as_str()), (Ok(()), "replace"));
+    assert_eq!(w.peek(&jar, "n"), Some(1));
 }

@@ -134,6 +134,17 @@ fn only_an_end_follows_what_an_elevation_made() {
 }
 
 #[test]
+fn what_is_written_after_such_an_end_makes_a_session() {
+    let (mut w, old, new) = elevated();
+    let done = w.request(&old, |loaded| {
+        loaded.destroy();
+        add(1)(loaded);
+    });
+    assert_eq!((done.result(), done.end()), (Ok(()), Some(End::Ended)));
+    assert!(!w.opens(&new) && w.opens(&ticket(&done).unwrap()));
+}
+
+#[test]
 fn an_end_under_way_follows_what_an_elevation_made_meanwhile() {
     for brings in [true, false] {
         let mut w = World::new();

@@ -4,6 +4,7 @@
 
 mod commit;
 mod common;
+mod counters;
 mod failures;
 mod keyring;
 mod loading;
