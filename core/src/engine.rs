@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     cookie::{CookieError, CookiePolicy, SameSite},
+    entropy::Entropy,
     id::InvalidStoreKey,
     keyring::{KeyId, Keyring},
     lifetime::Lifetime,
@@ -12,7 +13,10 @@ use crate::{
         DEFAULT_CLOCK_SKEW, DEFAULT_GRACE, DEFAULT_MAX_RECORD, DEFAULT_MAX_REQUEST, DEFAULT_SUPERSEDED,
         DEFAULT_TOUCH_PART, MAX_COOKIE_AGE, MAX_ENGINE_NAME, MIN_MAX_RECORD,
     },
+    loaded::Loaded,
+    principal::Principal,
     request::RequestInfo,
+    roster::{Ending, Listed, Listing, RosterStep, Which},
     session::Session,
     time::UnixTime,
     wire::{
@@ -82,6 +86,23 @@ impl Engine {
     /// [`Session::access`], so that a request that never touches its session pays for the scan alone.
     pub fn open<'h>(&self, cookie_headers: impl IntoIterator<Item = &'h [u8]>, request: &RequestInfo<'_>) -> Session {
         Session::open(Arc::clone(&self.policy), cookie_headers, request)
+    }
+
+    /// Starts to list the sessions of a user, newest first. `current` is the session that asks, if one does.
+    pub fn list_sessions(&self, user: Principal, current: Option<&Loaded>) -> RosterStep<Vec<Listed>> {
+        Listing::start(Arc::clone(&self.policy), user, current.and_then(Loaded::lineage))
+    }
+
+    /// Starts to end sessions of a user, and tells in the end how many there were. `current` is the session that asks: it is
+    /// the one that [`Which::Others`] spares. Its own is better ended by [`Loaded::destroy`], which removes the cookie too.
+    pub fn end_sessions(
+        &self,
+        user: &Principal,
+        which: Which,
+        current: Option<&Loaded>,
+        entropy: &mut impl Entropy,
+    ) -> RosterStep<u64> {
+        Ending::start(Arc::clone(&self.policy), user, which, current.and_then(Loaded::lineage), entropy)
     }
 
     /// Tells which key of the ring signed a token, where the token scheme has several.

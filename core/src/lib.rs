@@ -115,6 +115,7 @@ mod op;
 mod principal;
 mod record;
 mod request;
+mod roster;
 mod session;
 mod step;
 mod time;
@@ -139,6 +140,7 @@ pub use self::{
     principal::{Label, Principal, SignIn},
     record::{EndCause, Ended, Entry, Moved, Nonce, Nonces, Record, Unknown},
     request::RequestInfo,
+    roster::{Listed, RosterError, RosterIo, RosterStep, Which},
     session::{Access, Load, LoadError, Session},
     step::{CommitError, CookieChange, Done, End, Io, Step},
     time::UnixTime,

@@ -48,6 +48,8 @@ pub const MAX_PRINCIPAL: usize = 256;
 pub const MAX_LABEL: usize = 256;
 /// Sessions of one user that are listed at once.
 pub const MAX_LISTED: usize = 10_000;
+/// How often a user's sessions are listed again while they are ended together.
+pub const MAX_ROUNDS: u32 = 16;
 /// Bytes of an engine's name.
 pub const MAX_ENGINE_NAME: usize = 64;
 /// Events of one request that are kept; further ones are only counted.

@@ -16,7 +16,7 @@ use crate::{
     login::{Carry, Login, LoginMark},
     machine::admission::Opened,
     principal::{Principal, SignIn},
-    record::Record,
+    record::{Nonce, Record},
     time::UnixTime,
 };
 
@@ -367,6 +367,11 @@ impl Loaded {
             Opened::Live(admitted) if self.record().is_some() => Some(admitted.live.key.handle()),
             _ => None,
         }
+    }
+
+    /// What a signed-in session and its successors have in common.
+    pub(crate) fn lineage(&self) -> Option<Nonce> {
+        self.record().filter(|record| record.sign_in.is_some()).map(|record| record.lineage)
     }
 
     /// Tells whether the commit has something to write for the data or the lifetime.

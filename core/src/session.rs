@@ -51,6 +51,14 @@ pub(crate) enum State {
     Unopened(Candidates),
 }
 
+impl Shell {
+    /// For what an engine does of itself, without a request.
+    pub(crate) fn of_engine(policy: Arc<Policy>) -> Self {
+        let events = Events::default();
+        Self { policy, accessed: false, events, owed: None, may_create: true, may_renew: true }
+    }
+}
+
 impl Session {
     pub(crate) fn open<'h>(
         policy: Arc<Policy>,
@@ -59,14 +67,7 @@ impl Session {
     ) -> Self {
         let candidates = Candidates::find(&policy, cookie_headers);
         let withheld = candidates.is_empty() && policy.withholds_cookie(request);
-        let shell = Shell {
-            policy,
-            accessed: false,
-            events: Events::default(),
-            owed: None,
-            may_create: !withheld,
-            may_renew: request.may_renew(),
-        };
+        let shell = Shell { may_create: !withheld, may_renew: request.may_renew(), ..Shell::of_engine(policy) };
         Self { shell, state: State::Unopened(candidates) }
     }
 

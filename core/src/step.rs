@@ -230,6 +230,8 @@ pub enum CommitError {
     IdCollision,
     /// The session ended meanwhile, or had been given up before; the edits are gone and must not be tried again on it.
     Lost,
+    /// A login was to look how many sessions the user has, and the store keeps no index.
+    NoIndex,
     /// The store did not answer and could not be asked afterwards: the edits are stored, or not.
     OutcomeUnknown,
     /// The record would be larger than allowed; nothing was written.
@@ -248,6 +250,8 @@ pub enum CommitError {
     /// More time passed since the load than a request may take: nothing was written, or an end did not find what may have
     /// run out. Every further try of the request comes to the same.
     TooLate,
+    /// The user has as many sessions as allowed, and the login was to be refused then.
+    TooManySessions,
     /// The stored record does not decode.
     Undecodable(DecodeError),
     /// The driver handed over an outcome that the operation cannot have.
@@ -267,6 +271,7 @@ impl fmt::Display for CommitError {
             Self::Entropy => "the source of randomness failed",
             Self::IdCollision => "an id that was just drawn is in use: the randomness is broken",
             Self::Lost => "the session was lost: it ended while the request was under way",
+            Self::NoIndex => "the store keeps no index of users' sessions",
             Self::OutcomeUnknown => "the store did not say whether the changes were stored",
             Self::RecordTooLarge { size, limit } => {
                 return write!(f, "the session's record has {size} bytes, {limit} are allowed");
@@ -275,6 +280,7 @@ impl fmt::Display for CommitError {
             Self::StaleTicket => "the ticket was renewed long ago; nothing was ended",
             Self::Store => "the store could not do it",
             Self::TooLate => "the request took longer than is allowed between load and commit",
+            Self::TooManySessions => "the user has as many sessions as allowed",
             Self::Undecodable(error) => return error.fmt(f),
             Self::UnexpectedOutcome => "the store's driver handed over an impossible outcome",
             Self::Vanished => "the session had vanished when it was to be ended",

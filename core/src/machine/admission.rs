@@ -288,7 +288,7 @@ pub(crate) fn is_superseded(policy: &Policy, ended: &Ended, now: UnixTime) -> bo
     ended.cause != EndCause::Destroy && now.since(ended.at) < policy.superseded
 }
 
-fn is_in_time(policy: &Policy, record: &Record, expires_in: Duration, now: UnixTime) -> bool {
+pub(crate) fn is_in_time(policy: &Policy, record: &Record, expires_in: Duration, now: UnixTime) -> bool {
     let longest = record.idle.saturating_add(policy.skew);
     !expires_in.is_zero() && expires_in <= longest && policy.longest.deadline(record) > now
 }

@@ -9,7 +9,7 @@ use crate::{
     id::{SessionId, StoreKey},
     lifetime::Lifetime,
     limits::MAX_REPLAYS,
-    login::Carry,
+    login::{Carry, Excess},
     machine::admission::Standing,
     principal::SignIn,
     record::{EndCause, Ended, Entry, Moved, Nonce, Record},
@@ -147,6 +147,8 @@ pub(crate) struct Job {
     pub(crate) entry: Option<SignIn>,
     /// What a login takes over from the session before it.
     pub(crate) carry: Carry,
+    /// How many sessions the user may have who signs in.
+    pub(crate) limit: Option<(usize, Excess)>,
     /// The index in which the session stands that was loaded.
     pub(crate) index: Option<StoreKey>,
 
@@ -174,6 +176,35 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// What has nothing to do but what is set beside.
+    pub(crate) fn new(nonce: Nonce, now: UnixTime, loaded_at: UnixTime) -> Self {
+        Self {
+            edits: Edits::default(),
+            lifetime: None,
+            changed: false,
+            auto: false,
+            recreate: None,
+            entry: None,
+            carry: Carry::default(),
+            limit: None,
+            index: None,
+            nonce,
+            id: None,
+            now,
+            loaded_at,
+            expires_in: Duration::ZERO,
+            standing: Standing::default(),
+            written_at: None,
+            sent: now,
+            replays: 0,
+            operations: 0,
+            hops: 0,
+            unsettled: None,
+            end: None,
+            failure: None,
+        }
+    }
+
     /// Makes the record of a new session.
     pub(crate) fn first_record(&self, policy: &Policy, data: Data) -> Box<Record> {
         let mut record = Box::new(Record::new(self.now, self.lifetime.unwrap_or(policy.lifetime)));

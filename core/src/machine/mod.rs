@@ -5,6 +5,7 @@ pub(crate) mod commit;
 mod change;
 mod end;
 mod exchange;
+mod limit;
 pub(crate) mod plan;
 pub(crate) mod protocol;
 mod rest;

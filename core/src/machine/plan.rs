@@ -1,16 +1,14 @@
 //! What a commit does, decided from what the request asked for and what its tickets opened.
 
-use core::time::Duration;
-
 use crate::{
     entropy::{Entropy, EntropyError},
     event::Event,
     id::SessionId,
     limits::MAX_HOPS,
     loaded::Loaded,
-    login::{Carry, LoginMark},
+    login::LoginMark,
     machine::{
-        admission::{Admitted, Opened, Standing},
+        admission::{Admitted, Opened},
         commit::{Job, Old, Reason},
         protocol::Commit,
     },
@@ -65,32 +63,19 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         lifetime,
         changed,
         auto: plan == Plan::Renew { auto: true },
-        recreate: None,
-        entry: None,
-        carry: Carry::default(),
         index: opened.sign_in().map(index_of),
-        nonce,
         id,
-        now,
-        loaded_at: opened.loaded_at().unwrap_or(now),
-        expires_in: Duration::ZERO,
-        standing: Standing::default(),
-        written_at: None,
-        sent: now,
-        replays: 0,
-        operations: 0,
-        hops: 0,
-        unsettled: None,
         end: (destroy && plan != Plan::End).then_some(End::NothingToEnd),
-        failure: None,
+        ..Job::new(nonce, now, opened.loaded_at().unwrap_or(now))
     };
-    if let Some(LoginMark { principal, label, carry, .. }) = login {
+    if let Some(LoginMark { principal, label, carry, limit, .. }) = login {
         let old = opened.end_target().map(|target| Old { key: target.key, version: target.version });
         if old.is_some() {
             job.end = job.end.map(|_| End::Failed);
         }
         job.entry = Some(SignIn { label, ..SignIn::new(principal, now) });
         job.carry = carry;
+        job.limit = limit;
         return Commit { shell, job }.login(old, data);
     }
     if plan == Plan::End {

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use crate::{
     event::Event,
-    id::StoreKey,
+    id::{Handle, StoreKey},
     limits::{MAX_HOPS, MAX_OPERATIONS},
     loaded::Loaded,
     machine::{
@@ -42,6 +42,7 @@ use crate::{
         commit::{Attempt, Exchange, Fresh, Job, Live, Next, Reason, Why},
     },
     op::{Op, Outcome},
+    roster::{Listed, RosterIo},
     session::{Shell, State as SessionState},
     step::{After, CommitError, Done, End, Io, Step},
     time::UnixTime,
@@ -62,9 +63,13 @@ pub(crate) enum State {
     Changing(Attempt),
     Clearing(Live),
     Closing(Live),
+    /// How many sessions the user has who signs in.
+    Counting(Exchange, RosterIo<Vec<Listed>>),
     Creating(Fresh),
     Ending(StoreKey),
     Enrolling(Exchange),
+    /// The user's oldest sessions end, one of these handles after the other.
+    Expelling(Exchange, RosterIo<u64>, Vec<Handle>),
     Looking(StoreKey, Why),
     Opening(Exchange),
     Presenting(Live, StoreKey),
@@ -117,6 +122,18 @@ impl Machine {
                 commit.cannot_exchange(CommitError::Store, exchange.old_key())
             }
 
+            (State::Enrolling(exchange), Outcome::Indexed) if commit.job.limit.is_some() => commit.count(exchange),
+            (State::Enrolling(exchange), Outcome::Unsupported) if commit.job.limit.is_some() => {
+                commit.give_up(CommitError::NoIndex, exchange)
+            }
+            (State::Counting(exchange, io), outcome) => {
+                let step = io.resume(outcome, now);
+                commit.counted(exchange, step)
+            }
+            (State::Expelling(exchange, io, rest), outcome) => {
+                let step = io.resume(outcome, now);
+                commit.expelled(exchange, step, rest)
+            }
             // Without an index nobody can list or end the sessions of a user; they are sessions all the same.
             (State::Enrolling(exchange), Outcome::Indexed | Outcome::Unsupported) => commit.swing(exchange),
             (State::Enrolling(exchange), Outcome::Failed | Outcome::Unknown) => {
@@ -222,7 +239,8 @@ impl Commit {
     }
 
     pub(crate) fn ask(mut self, op: Op, state: State) -> Step {
-        self.job.operations += 1;
+        // What a limit of sessions costs has bounds of its own.
+        self.job.operations += u32::from(!matches!(state, State::Counting(..) | State::Expelling(..)));
         self.job.sent = self.job.now;
         if self.job.operations > MAX_OPERATIONS {
             return match state {
@@ -293,7 +311,9 @@ impl Commit {
             State::Clearing(live) => return self.finish_again(live.key),
             State::Closing(live) | State::Presenting(live, _) | State::Touching(live) => return self.rested(live),
             State::Changing(Attempt { key, .. }) | State::Looking(key, _) => Some(key),
-            State::Enrolling(exchange)
+            State::Counting(exchange, _)
+            | State::Enrolling(exchange)
+            | State::Expelling(exchange, ..)
             | State::Opening(exchange)
             | State::Recalling(exchange)
             | State::Refreshing(exchange)

@@ -187,6 +187,7 @@ fn every_write_is_conditional_and_bounded_in_time() {
                 assert!(!ttl.is_zero() && *ttl < 2 * DAY, "{op:?}");
             }
             Op::Load { .. } | Op::Remove { .. } => {}
+            Op::Enroll { .. } | Op::List { .. } | Op::Unenroll { .. } => panic!("nobody is signed in"),
         }
     }
     assert!(!w.opens(&old) && !w.opens(&last));

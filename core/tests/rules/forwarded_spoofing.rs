@@ -92,7 +92,7 @@ fn address(random: &mut Seeded, is_trusted: bool) -> IpAddr {
 #[test]
 fn an_attacker_left_of_the_proxies_changes_nothing() {
     let mut random = Seeded(32);
-    for _ in 0..60_000 {
+    for _ in 0..40_000 {
         let header = [Forwarded, XForwardedFor][random.below(2)];
         let hops = random.below(4);
         let by_networks = TrustedProxies::by_networks(header, trusted());
@@ -269,7 +269,7 @@ fn naive(header: ForwardedHeader, lines: &[Vec<u8>], count: Option<usize>) -> Re
 fn the_reading_agrees_with_a_naive_one_of_generated_headers() {
     let mut random = Seeded(33);
     let mut seen = [0; 4];
-    for _ in 0..100_000 {
+    for _ in 0..40_000 {
         let header = [Forwarded, XForwardedFor][random.below(2)];
         let lines: Vec<Vec<u8>> = (0..random.below(4))
             .map(|_| {
@@ -307,5 +307,5 @@ fn the_reading_agrees_with_a_naive_one_of_generated_headers() {
             }] += 1;
         }
     }
-    assert!(seen.iter().all(|&times| times > 500), "{seen:?}");
+    assert!(seen.iter().all(|&times| times > 200), "{seen:?}");
 }

@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
-use cloakroom_core::{CommitError, CookieChange, Done, Loaded, OpKind, Outcome, Session, Step, Stored, Value, Version};
+use cloakroom_core::{CommitError, CookieChange, Done, Loaded, Members, OpKind, Outcome, Session, Step, Stored, Value, Version};
 
 use crate::common::{MINUTE, World, add};
 
 fn is_possible(op: OpKind, outcome: &Outcome) -> bool {
+    let of_index = matches!(op, OpKind::Enroll | OpKind::List | OpKind::Unenroll);
     match outcome {
-        Outcome::Absent => op != OpKind::Create,
+        Outcome::Absent => op != OpKind::Create && !of_index,
         Outcome::Conflict(_) => matches!(op, OpKind::Remove | OpKind::Replace | OpKind::Touch),
         Outcome::Done(_) => matches!(op, OpKind::Create | OpKind::Replace | OpKind::Touch),
         Outcome::Exists => op == OpKind::Create,
         Outcome::Failed | Outcome::Unknown => true,
         Outcome::Found(_) => op == OpKind::Load,
+        Outcome::Indexed => matches!(op, OpKind::Enroll | OpKind::Unenroll),
+        Outcome::Listed(_) => op == OpKind::List,
         Outcome::Removed => op == OpKind::Remove,
+        Outcome::Unsupported => of_index,
     }
 }
 
@@ -33,8 +37,11 @@ fn outcomes() -> Vec<Outcome> {
         Outcome::Exists,
         Outcome::Failed,
         Outcome::Found(found),
+        Outcome::Indexed,
+        Outcome::Listed(Members::default()),
         Outcome::Removed,
         Outcome::Unknown,
+        Outcome::Unsupported,
     ]
 }
 

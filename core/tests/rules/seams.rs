@@ -1,7 +1,7 @@
 //! The policies of the wire in others' hands, and the settings that an engine refuses.
 
 use cloakroom_core::{
-    ConfigError, CookieChange, Engine, Entropy, EntropyError, Event, KeyScheme, Loaded, Op, Refusal, SessionId,
+    ConfigError, CookieChange, Engine, Entropy, EntropyError, Event, KeyScheme, Loaded, Op, Principal, Refusal, SessionId,
     StoreKey, TokenScheme, Verified, limits,
 };
 
@@ -52,6 +52,10 @@ impl KeyScheme for Plain {
     fn store_key(&self, id: &SessionId) -> StoreKey {
         let hex: String = id.dangerous_bytes().iter().rev().map(|byte| format!("{byte:02x}")).collect();
         StoreKey::new(&format!("sess/{hex}")).unwrap()
+    }
+
+    fn index_key(&self, principal: &Principal) -> StoreKey {
+        StoreKey::new(&format!("of/{}", principal.as_json().as_str())).unwrap()
     }
 }
 

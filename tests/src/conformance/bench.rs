@@ -87,7 +87,8 @@ impl Bench {
         self
     }
 
-    /// Sets how many keys the case of many keys takes; by default 10,000.
+    /// Sets how many keys the case of many keys takes; by default 10,000. That of many members takes at most as many, and
+    /// 1,000 at most.
     #[must_use = "this returns the changed bench"]
     pub fn many_keys(mut self, keys: usize) -> Self {
         self.many = keys;
@@ -174,6 +175,8 @@ impl Bench {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lack {
+    /// It keeps no indexes.
+    Directory,
     /// Others use keys of the store that are as short.
     KeysOfItsOwn,
     /// The bench has no other handle of the same store.
@@ -187,6 +190,7 @@ pub enum Lack {
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Directory => "keeps no index",
             Self::KeysOfItsOwn => "shares its keys",
             Self::SecondHandle => "no second handle",
             Self::ValuesWithConflicts => "conflicts bring no value",

@@ -236,7 +236,7 @@ async fn stay(bench: &Bench, left: Vec<Left>, rule: &str) -> Held {
 
 /// When an operation is dropped.
 #[derive(Clone, Copy, Debug)]
-enum Cut {
+pub(super) enum Cut {
     /// When it has been pending so often.
     Pending(usize),
     /// After so long, if it is not done.
@@ -247,7 +247,7 @@ enum Cut {
 
 impl Cut {
     /// Returns one of all moments in turn.
-    fn of(number: usize) -> Self {
+    pub(super) fn of(number: usize) -> Self {
         match number % 12 {
             0 => Self::Unpolled,
             pending @ 1..=6 => Self::Pending(pending - 1),
@@ -256,7 +256,7 @@ impl Cut {
     }
 
     /// Polls an operation until its moment, and drops it.
-    async fn off<T>(self, bench: &Bench, operation: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn off<T>(self, bench: &Bench, operation: impl Future<Output = T>) -> Option<T> {
         let mut operation = pin!(operation);
         match self {
             Self::Unpolled => None,

@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cloakroom_core::{StoreKey, Stored, Value, Version};
-use cloakroom_store::{Created, DynStore, Removed, StoreError, Written};
+use cloakroom_core::{Members, StoreKey, Stored, Value, Version};
+use cloakroom_store::{Created, DynDirectory, DynStore, Removed, StoreError, Written};
 
 use super::{Held, bench::LONG, ensure};
 
@@ -46,6 +46,42 @@ impl Handle {
 
     pub(super) async fn remove(&self, key: &StoreKey, version: &Version) -> Held<Removed> {
         self.store.remove(key, version).await.map_err(|error| failed("remove", &error))
+    }
+
+    /// Puts a member into an index.
+    pub(super) async fn enroll(&self, index: &StoreKey, member: &StoreKey, ttl: Duration) -> Held {
+        self.directory()?.enroll(index, member, ttl).await.map_err(|error| failed("enroll", &error))
+    }
+
+    /// Takes a member out of an index.
+    pub(super) async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Held {
+        self.directory()?.unenroll(index, member).await.map_err(|error| failed("unenroll", &error))
+    }
+
+    pub(super) async fn list(&self, index: &StoreKey, limit: usize) -> Held<Members> {
+        self.directory()?.list(index, limit).await.map_err(|error| failed("list", &error))
+    }
+
+    /// Lists all members, of which none may be there twice, in the order of their keys.
+    pub(super) async fn members(&self, index: &StoreKey) -> Held<Vec<StoreKey>> {
+        let Members { mut keys, total } = self.list(index, usize::MAX).await?;
+        ensure(total == keys.len() as u64, &format!("a listing tells how many there are: {total} of {}", keys.len()))?;
+        keys.sort_unstable();
+        ensure(keys.windows(2).all(|pair| pair[0] != pair[1]), "a listing has every member once")?;
+        Ok(keys)
+    }
+
+    /// Checks that these members are there, and no others.
+    pub(super) async fn lists(&self, index: &StoreKey, expected: &[&StoreKey], rule: &str) -> Held {
+        let members = self.members(index).await?;
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        let seen = format!("{rule}; {} are there instead of {}, or others", members.len(), expected.len());
+        ensure(members.iter().eq(expected), &seen)
+    }
+
+    fn directory(&self) -> Held<&dyn DynDirectory> {
+        self.store.directory().ok_or_else(|| "a store that keeps indexes says so".to_owned())
     }
 
     /// Creates what is to live longer than the case.

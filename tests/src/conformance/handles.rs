@@ -27,6 +27,24 @@ pub(super) async fn see_each_others_writes_at_once(bench: Bench) -> Held {
     Ok(())
 }
 
+pub(super) async fn see_each_others_members_at_once(bench: Bench) -> Held {
+    const RULE: &str = "a handle lists at once whom another enrolled";
+    let handles = [bench.store(), bench.other_store()];
+    let index = bench.key();
+    for turn in 0..20 {
+        let (here, there) = (&handles[turn % 2], &handles[(turn + 1) % 2]);
+        let (first, second) = (bench.key(), bench.key());
+        here.enroll(&index, &first, LONG).await?;
+        there.lists(&index, &[&first], RULE).await?;
+        there.enroll(&index, &second, LONG).await?;
+        there.unenroll(&index, &first).await?;
+        here.lists(&index, &[&second], RULE).await?;
+        here.unenroll(&index, &second).await?;
+        there.lists(&index, &[], RULE).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn create_one_value_together(bench: Bench) -> Held {
     const RULE: &str = "exactly one of many creates over two handles wins, and it is its value that is there";
     for _ in 0..10 {

@@ -31,6 +31,7 @@ mod cancel;
 mod create;
 mod crowd;
 mod debug;
+mod directory;
 mod expiry;
 mod handle;
 mod handles;
@@ -62,7 +63,7 @@ pub type Checked = BoxFuture<'static, Result<(), String>>;
 #[derive(Clone, Copy)]
 pub struct Case {
     name: &'static str,
-    needs: Option<Lack>,
+    needs: &'static [Lack],
     check: fn(Bench) -> Checked,
 }
 
@@ -74,7 +75,7 @@ impl Case {
 
     /// Returns why the case says nothing about the store on this bench, if so.
     pub fn is_beside_the_point(&self, bench: &Bench) -> Option<Lack> {
-        self.needs.filter(|&need| bench.lacks(need))
+        self.needs.iter().copied().find(|&need| bench.lacks(need))
     }
 
     /// Checks a store. To be polled inside the bench's runtime.
@@ -117,12 +118,10 @@ impl fmt::Debug for Case {
 }
 
 macro_rules! cases {
-    (@needs) => { None };
-    (@needs $need:ident) => { Some(Lack::$need) };
-    ($($about:ident::$rule:ident $(unless $need:ident)?),* $(,)?) => {
+    ($($about:ident::$rule:ident $(unless $($need:ident)or+)?),* $(,)?) => {
         &[$(Case {
             name: concat!(stringify!($about), "_", stringify!($rule)),
-            needs: cases!(@needs $($need)?),
+            needs: &[$($(Lack::$need),+)?],
             check: |bench| Box::pin($about::$rule(bench)),
         }),*]
     };
@@ -185,8 +184,28 @@ pub const CASES: &[Case] = cases![
     crowd::has_one_winner_among_replaces_and_removes_beside_touches,
     crowd::loads_no_torn_value,
     crowd::loses_no_increment,
+    directory::finds_nothing_where_nothing_is unless Directory,
+    directory::lists_what_is_enrolled unless Directory,
+    directory::lists_once_what_is_enrolled_twice unless Directory,
+    directory::lists_no_more_what_is_unenrolled unless Directory,
+    directory::unenrolls_what_is_not_there unless Directory,
+    directory::lists_at_most_as_many_as_are_asked_for unless Directory,
+    directory::lists_every_member_of_many unless Directory,
+    directory::keeps_indexes_apart unless Directory,
+    directory::keeps_members_apart unless Directory,
+    directory::takes_keys_of_the_longest_length unless Directory,
+    directory::is_apart_from_sessions unless Directory,
+    directory::lists_a_member_no_longer_than_asked unless Directory,
+    directory::lists_a_member_as_long_as_its_longest_enrolment unless Directory,
+    directory::outlives_all_but_its_longest_member unless Directory,
+    directory::takes_any_time_to_live unless Directory,
+    directory::loses_none_of_many_at_once unless Directory,
+    directory::leaves_a_dropped_enrolment_done_or_not unless Directory,
+    directory::leaves_a_dropped_unenrolment_done_or_not unless Directory,
+    directory::prints_no_index_and_no_member unless Directory,
     handles::create_one_value_together unless SecondHandle,
     handles::lose_no_increment unless SecondHandle,
+    handles::see_each_others_members_at_once unless Directory or SecondHandle,
     handles::see_each_others_writes_at_once unless SecondHandle,
     cancel::leaves_a_create_done_or_not,
     cancel::leaves_a_remove_done_or_not,

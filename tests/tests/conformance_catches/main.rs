@@ -5,6 +5,7 @@
 #[macro_use]
 mod wrong;
 mod crowds_and_cuts;
+mod indexes;
 mod operations;
 mod right;
 mod times;
@@ -24,7 +25,8 @@ fn case_names_are_unique() {
 
 #[test]
 fn every_case_is_seen_to_fail() {
-    let caught = [crowds_and_cuts::NAMES, operations::NAMES, times::NAMES, values_and_keys::NAMES].concat();
+    let caught =
+        [crowds_and_cuts::NAMES, indexes::NAMES, operations::NAMES, times::NAMES, values_and_keys::NAMES].concat();
     for case in CASES {
         assert!(caught.iter().any(|name| case_of(name).name() == case.name()), "nothing wrong is caught by {case:?}");
     }

@@ -70,6 +70,12 @@ fn a_store_whose_conflicts_bring_nothing_passes_if_it_says_so() {
 }
 
 #[test]
+fn a_store_without_indexes_passes_if_it_says_so() {
+    let lacks = passes(|| Suspect::from(Wrong::new().without_indexes()).0.lacking(Lack::Directory));
+    assert!(lacks.len() > 10 && lacks.iter().all(|lack| *lack == Lack::Directory), "{lacks:?}");
+}
+
+#[test]
 fn a_store_of_whole_seconds_passes_if_it_says_so() {
     let round_up = |ttl: Duration| Duration::from_secs(ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0)));
     let seconds = || Suspect::from(Wrong::times(move |ttl| Ok(round_up(ttl))));

@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use cloakroom_core::{StoreKey, Stored, Value, Version};
+use cloakroom_core::{Members, StoreKey, Stored, Value, Version};
 use cloakroom_runtime::{BoxFuture, Runtime};
-use cloakroom_store::{Created, MemoryStore, Removed, Store, StoreError, Written};
+use cloakroom_store::{Created, Directory, DynDirectory, MemoryStore, Removed, Store, StoreError, Written};
 use cloakroom_tests::conformance::{Bench, CASES, Case};
 use cloakroom_tokio::Tokio;
 use futures_util::lock::Mutex;
@@ -24,6 +24,9 @@ type Create = dyn Fn(MemoryStore, StoreKey, Value, Duration) -> BoxFuture<'stati
 type Write =
     dyn Fn(MemoryStore, StoreKey, Version, Value, Duration) -> BoxFuture<'static, Outcome<Written>> + Send + Sync;
 type Remove = dyn Fn(MemoryStore, StoreKey, Version) -> BoxFuture<'static, Outcome<Removed>> + Send + Sync;
+type Enroll = dyn Fn(MemoryStore, StoreKey, StoreKey, Duration) -> BoxFuture<'static, Outcome<()>> + Send + Sync;
+type Unenroll = dyn Fn(MemoryStore, StoreKey, StoreKey) -> BoxFuture<'static, Outcome<()>> + Send + Sync;
+type List = dyn Fn(MemoryStore, StoreKey, usize) -> BoxFuture<'static, Outcome<Members>> + Send + Sync;
 
 /// A store that is right where nothing else is said.
 pub(crate) struct Wrong {
@@ -33,6 +36,10 @@ pub(crate) struct Wrong {
     replace: Box<Write>,
     touch: Box<Write>,
     remove: Box<Remove>,
+    enroll: Box<Enroll>,
+    unenroll: Box<Unenroll>,
+    list: Box<List>,
+    keeps_indexes: bool,
     shown: Box<dyn Fn() -> String + Send + Sync>,
 }
 
@@ -55,6 +62,16 @@ impl Wrong {
                 Box::pin(async move { store.touch(&key, &version, &value, ttl).await })
             }),
             remove: Box::new(|store, key, version| Box::pin(async move { store.remove(&key, &version).await })),
+            enroll: Box::new(|store, index, member, ttl| {
+                Box::pin(async move { Directory::enroll(&store, &index, &member, ttl).await })
+            }),
+            unenroll: Box::new(|store, index, member| {
+                Box::pin(async move { Directory::unenroll(&store, &index, &member).await })
+            }),
+            list: Box::new(|store, index, limit| {
+                Box::pin(async move { Directory::list(&store, &index, limit).await })
+            }),
+            keeps_indexes: true,
             shown: Box::new(|| "Wrong".to_owned()),
         }
     }
@@ -109,6 +126,42 @@ impl Wrong {
         F: Future<Output = Outcome<Removed>> + Send + 'static,
     {
         self.remove = Box::new(move |store, key, version| Box::pin(remove(store, key, version)));
+        self
+    }
+
+    pub(crate) fn enroll<F>(
+        mut self,
+        enroll: impl Fn(MemoryStore, StoreKey, StoreKey, Duration) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Outcome<()>> + Send + 'static,
+    {
+        self.enroll = Box::new(move |store, index, member, ttl| Box::pin(enroll(store, index, member, ttl)));
+        self
+    }
+
+    pub(crate) fn unenroll<F>(
+        mut self,
+        unenroll: impl Fn(MemoryStore, StoreKey, StoreKey) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Outcome<()>> + Send + 'static,
+    {
+        self.unenroll = Box::new(move |store, index, member| Box::pin(unenroll(store, index, member)));
+        self
+    }
+
+    pub(crate) fn list<F>(mut self, list: impl Fn(MemoryStore, StoreKey, usize) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Outcome<Members>> + Send + 'static,
+    {
+        self.list = Box::new(move |store, index, limit| Box::pin(list(store, index, limit)));
+        self
+    }
+
+    /// Keeps no indexes, or does not say so.
+    pub(crate) fn without_indexes(mut self) -> Self {
+        self.keeps_indexes = false;
         self
     }
 
@@ -237,6 +290,24 @@ impl Store for Wrong {
 
     async fn remove(&self, key: &StoreKey, version: &Version) -> Outcome<Removed> {
         (self.remove)(self.right.clone(), key.clone(), version.clone()).await
+    }
+
+    fn directory(&self) -> Option<&dyn DynDirectory> {
+        if self.keeps_indexes { Some(self) } else { None }
+    }
+}
+
+impl Directory for Wrong {
+    async fn enroll(&self, index: &StoreKey, member: &StoreKey, ttl: Duration) -> Outcome<()> {
+        (self.enroll)(self.right.clone(), index.clone(), member.clone(), ttl).await
+    }
+
+    async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Outcome<()> {
+        (self.unenroll)(self.right.clone(), index.clone(), member.clone()).await
+    }
+
+    async fn list(&self, index: &StoreKey, limit: usize) -> Outcome<Members> {
+        (self.list)(self.right.clone(), index.clone(), limit).await
     }
 }
 

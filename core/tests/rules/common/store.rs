@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, mem, time::Duration};
 
-use cloakroom_core::{Op, Outcome, StoreKey, Stored, UnixTime, Value, Version};
+use cloakroom_core::{Members, Op, Outcome, StoreKey, Stored, UnixTime, Value, Version};
 
 /// How an operation goes wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +34,10 @@ pub(crate) struct TestStore {
     pub(crate) log: Vec<Op>,
     pub(crate) told: usize,
     slots: BTreeMap<String, Slot>,
+    /// Members and when they run out, for each index.
+    indexes: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Whether there are indexes at all.
+    pub(crate) has_indexes: bool,
     versions: u64,
     faults: BTreeMap<usize, Fault>,
     late: Vec<Op>,
@@ -43,7 +47,18 @@ impl TestStore {
     pub(crate) fn new() -> Self {
         let (slots, faults) = (BTreeMap::new(), BTreeMap::new());
         let (log, late) = (Vec::new(), Vec::new());
-        Self { now: 1_800_000_000_000, brings: true, log, told: 0, slots, versions: 0, faults, late }
+        Self {
+            now: 1_800_000_000_000,
+            brings: true,
+            log,
+            told: 0,
+            slots,
+            indexes: BTreeMap::new(),
+            has_indexes: true,
+            versions: 0,
+            faults,
+            late,
+        }
     }
 
     /// Lets the `n`-th operation from here go wrong; the next one is 0.
@@ -81,6 +96,24 @@ impl TestStore {
         let found = self.look(op.key());
         let is_same = |version: &Version| found.as_ref().is_some_and(|found| found.version == *version);
         match op {
+            Op::Enroll { .. } | Op::List { .. } | Op::Unenroll { .. } if !self.has_indexes => Outcome::Unsupported,
+            Op::Enroll { index, member, ttl } => {
+                let until = UnixTime::from_millis(self.now).saturating_add(*ttl).as_millis();
+                let members = self.indexes.entry(index.as_str().to_owned()).or_default();
+                let kept = members.entry(member.as_str().to_owned()).or_default();
+                *kept = until.max(*kept);
+                Outcome::Indexed
+            }
+            Op::List { index } => {
+                let keys = self.members(index);
+                Outcome::Listed(Members { total: keys.len() as u64, keys })
+            }
+            Op::Unenroll { index, member } => {
+                if let Some(members) = self.indexes.get_mut(index.as_str()) {
+                    members.remove(member.as_str());
+                }
+                Outcome::Indexed
+            }
             Op::Load { .. } => found.map_or(Outcome::Absent, Outcome::Found),
             Op::Create { .. } if found.is_some() => Outcome::Exists,
             Op::Create { key, value, ttl } => self.set(key, value.clone(), Some(*ttl)),
@@ -114,6 +147,13 @@ impl TestStore {
             version: Version::from_u64(slot.version),
             expires_in: slot.expires_at.map(|at| Duration::from_millis(at - self.now)),
         })
+    }
+
+    /// The members of an index whose time is not over.
+    pub(crate) fn members(&self, index: &StoreKey) -> Vec<StoreKey> {
+        let members = self.indexes.get(index.as_str()).into_iter().flatten();
+        let listed = members.filter(|(_, until)| **until > self.now);
+        listed.map(|(member, _)| StoreKey::new(member).unwrap()).collect()
     }
 
     /// Drops what is there, as an eviction does.

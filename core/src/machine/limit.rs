@@ -1,0 +1,82 @@
+//! How many sessions a user may have: a login counts them, itself included, before it is told to anybody.
+
+use std::sync::Arc;
+
+use crate::{
+    id::Handle,
+    login::Excess,
+    machine::{
+        commit::Exchange,
+        protocol::{Commit, State},
+    },
+    roster::{Ending, Listed, Listing, RosterError, RosterStep, Which},
+    step::{CommitError, Step},
+};
+
+impl Commit {
+    pub(crate) fn count(self, exchange: Exchange) -> Step {
+        match &self.job.entry {
+            Some(sign_in) => {
+                let step = Listing::start(Arc::clone(&self.shell.policy), sign_in.principal.clone(), None);
+                self.counted(exchange, step)
+            }
+            None => self.swing(exchange),
+        }
+    }
+
+    pub(crate) fn counted(self, exchange: Exchange, step: RosterStep<Vec<Listed>>) -> Step {
+        let mut listed = match step {
+            RosterStep::Io(io) => {
+                let op = io.op().clone();
+                return self.ask(op, State::Counting(exchange, io));
+            }
+            RosterStep::Done(Ok(listed)) => listed,
+            RosterStep::Done(Err(error)) => return self.give_up(error_of(error), exchange),
+        };
+        // The session that gives way, and this one, which comes on top.
+        let old = exchange.old_key().map(|key| key.handle());
+        let new = exchange.fresh.key.handle();
+        listed.retain(|listed| listed.handle != new && Some(listed.handle) != old);
+        match self.job.limit {
+            Some((most, Excess::Refuse)) if listed.len() >= most => {
+                self.give_up(CommitError::TooManySessions, exchange)
+            }
+            Some((most, Excess::EndOldest)) => {
+                // Newest first, so that the oldest is popped first.
+                let excess = listed.split_off(listed.len().min(most - 1));
+                self.expel(exchange, excess.into_iter().map(|listed| listed.handle).collect())
+            }
+            _ => self.swing(exchange),
+        }
+    }
+
+    fn expel(self, exchange: Exchange, mut rest: Vec<Handle>) -> Step {
+        let (Some(handle), Some(sign_in)) = (rest.pop(), &self.job.entry) else { return self.swing(exchange) };
+        let policy = Arc::clone(&self.shell.policy);
+        let step = Ending::with_nonce(policy, &sign_in.principal, Which::One(handle), None, self.job.nonce);
+        self.expelled(exchange, step, rest)
+    }
+
+    pub(crate) fn expelled(self, exchange: Exchange, step: RosterStep<u64>, rest: Vec<Handle>) -> Step {
+        match step {
+            RosterStep::Io(io) => {
+                let op = io.op().clone();
+                self.ask(op, State::Expelling(exchange, io, rest))
+            }
+            // It has ended meanwhile, or has a new id.
+            RosterStep::Done(Ok(_) | Err(RosterError::UnknownHandle)) => self.expel(exchange, rest),
+            RosterStep::Done(Err(error)) => self.give_up(error_of(error), exchange),
+        }
+    }
+}
+
+fn error_of(error: RosterError) -> CommitError {
+    match error {
+        RosterError::Contention => CommitError::Contention,
+        RosterError::End(error) => error,
+        RosterError::NoIndex => CommitError::NoIndex,
+        RosterError::Undecodable(error) => CommitError::Undecodable(error),
+        RosterError::UnexpectedOutcome => CommitError::UnexpectedOutcome,
+        RosterError::Entropy | RosterError::Store | RosterError::UnknownHandle => CommitError::Store,
+    }
+}
