@@ -100,9 +100,10 @@ impl Engine {
         user: &Principal,
         which: Which,
         current: Option<&Loaded>,
+        now: UnixTime,
         entropy: &mut impl Entropy,
     ) -> RosterStep<u64> {
-        Ending::start(Arc::clone(&self.policy), user, which, current.and_then(Loaded::lineage), entropy)
+        Ending::start(Arc::clone(&self.policy), user, which, current.and_then(Loaded::lineage), now, entropy)
     }
 
     /// Tells which key of the ring signed a token, where the token scheme has several.

@@ -1,5 +1,7 @@
 //! What the server knows of a request beyond its cookies.
 
+use core::net::IpAddr;
+
 /// Facts of the request that the engine's rules look at; empty when the server knows none.
 ///
 /// ```
@@ -10,15 +12,25 @@
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestInfo<'a> {
+    address: Option<IpAddr>,
     method: Option<&'a str>,
     sec_fetch_mode: Option<&'a [u8]>,
     sec_fetch_site: Option<&'a [u8]>,
+    user_agent: Option<&'a [u8]>,
 }
 
 impl<'a> RequestInfo<'a> {
     /// Makes an empty one.
     pub const fn new() -> Self {
-        Self { method: None, sec_fetch_mode: None, sec_fetch_site: None }
+        Self { address: None, method: None, sec_fetch_mode: None, sec_fetch_site: None, user_agent: None }
+    }
+
+    /// Sets the client's address: the connection's peer, or what [`TrustedProxies`](crate::TrustedProxies) make of it. Left
+    /// out where it is not known for sure.
+    #[must_use = "this returns the changed value"]
+    pub const fn address(mut self, address: IpAddr) -> Self {
+        self.address = Some(address);
+        self
     }
 
     /// Sets the method, as it stands in the request line.
@@ -40,6 +52,23 @@ impl<'a> RequestInfo<'a> {
     pub const fn sec_fetch_site(mut self, value: &'a [u8]) -> Self {
         self.sec_fetch_site = Some(value);
         self
+    }
+
+    /// Sets the value of the `User-Agent` header.
+    #[must_use = "this returns the changed value"]
+    pub const fn user_agent(mut self, value: &'a [u8]) -> Self {
+        self.user_agent = Some(value);
+        self
+    }
+
+    /// Returns the client's address, if it is known.
+    pub const fn known_address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// Returns the value of the `User-Agent` header, if there is one.
+    pub const fn known_user_agent(&self) -> Option<&'a [u8]> {
+        self.user_agent
     }
 
     /// A request that another site made.

@@ -17,6 +17,19 @@ use cloakroom_tests::explore::{Exploration, Kind, Plan, Setting, explore, world:
 
 /// What any session does, and the time that passes meanwhile.
 const COMMON: [Kind; 6] = [Kind::Change, Kind::Destroy, Kind::Expire, Kind::Read, Kind::Rotate, Kind::Save];
+/// What users do, beside what any session does.
+const ACCOUNTS: [Kind; 10] = [
+    Kind::Change,
+    Kind::Destroy,
+    Kind::Elevate,
+    Kind::EndAll,
+    Kind::EndOthers,
+    Kind::Expire,
+    Kind::Login,
+    Kind::LoginCarry,
+    Kind::Read,
+    Kind::Rotate,
+];
 /// The kinds that the others are made of.
 const PLAIN: [Kind; 5] = [Kind::Change, Kind::Destroy, Kind::Expire, Kind::Read, Kind::Rotate];
 
@@ -26,8 +39,10 @@ const USUAL: Setting = Setting {
     renews: false,
     starts_renewed: false,
     two_tickets: false,
+    signed_in: false,
     no_markers: false,
 };
+const SIGNED_IN: Setting = Setting { signed_in: true, ..USUAL };
 const SILENT: StoreKind = StoreKind { silent_conflicts: true, byte_versions: false };
 const BYTES: StoreKind = StoreKind { silent_conflicts: false, byte_versions: true };
 
@@ -142,4 +157,21 @@ fn two_tickets_of_one_session_are_one_session() {
 fn a_codec_without_pointers_and_tombstones_keeps_every_rule() {
     holds(&Kind::ALL, 2, 1, Setting { no_markers: true, ..USUAL });
     holds(&PLAIN, 3, 0, Setting { no_markers: true, ..USUAL });
+}
+
+#[test]
+fn logins_and_ends_of_all_sessions_keep_every_rule() {
+    holds(&ACCOUNTS, 2, 2, SIGNED_IN);
+    holds(&ACCOUNTS, 2, 1, USUAL);
+    holds(&ACCOUNTS, 3, 0, SIGNED_IN);
+    holds(&ACCOUNTS, 3, 0, USUAL);
+}
+
+#[test]
+fn logins_and_ends_of_all_sessions_keep_every_rule_over_other_stores() {
+    holds(&ACCOUNTS, 2, 1, Setting { store: SILENT, ..SIGNED_IN });
+    holds(&ACCOUNTS, 2, 1, Setting { store: BYTES, ..SIGNED_IN });
+    holds(&ACCOUNTS, 2, 1, Setting { renews: true, ..SIGNED_IN });
+    holds(&ACCOUNTS, 2, 1, Setting { starts_renewed: true, ..SIGNED_IN });
+    holds(&ACCOUNTS, 2, 1, Setting { no_markers: true, ..SIGNED_IN });
 }

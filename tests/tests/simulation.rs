@@ -14,11 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cloakroom_core::{CommitError, RequestInfo, StoreKey, Stored, Value, Version};
+use cloakroom_core::{CommitError, Members, RequestInfo, StoreKey, Stored, Value, Version};
 use cloakroom_sim::Sim;
 use cloakroom_store::{
-    Created, Fault, Finish, MemoryStore, Removed, Session, SessionError, Sessions, Store, StoreError, StoreFailure,
-    Written,
+    Created, Directory, DynDirectory, Fault, Finish, MemoryStore, Removed, Session, SessionError, Sessions, Store,
+    StoreError, StoreFailure, Written,
 };
 use cloakroom_tests::{
     simulation::{Figures, Outcome, Wrong, play, replay},
@@ -261,6 +261,27 @@ impl Store for Mute {
     async fn remove(&self, key: &StoreKey, at: &Version) -> Result<Removed, StoreError> {
         self.answers().await;
         self.memory.remove(key, at).await
+    }
+
+    fn directory(&self) -> Option<&dyn DynDirectory> {
+        Some(self)
+    }
+}
+
+impl Directory for Mute {
+    async fn enroll(&self, index: &StoreKey, member: &StoreKey, ttl: Duration) -> Result<(), StoreError> {
+        self.answers().await;
+        Directory::enroll(&self.memory, index, member, ttl).await
+    }
+
+    async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Result<(), StoreError> {
+        self.answers().await;
+        Directory::unenroll(&self.memory, index, member).await
+    }
+
+    async fn list(&self, index: &StoreKey, limit: usize) -> Result<Members, StoreError> {
+        self.answers().await;
+        Directory::list(&self.memory, index, limit).await
     }
 }
 

@@ -3,17 +3,22 @@
 use std::{
     fmt,
     marker::PhantomData,
+    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use cloakroom_core::RequestInfo;
+use cloakroom_core::{RequestInfo, TrustedProxies};
 use cloakroom_store::{Sessions, StoreFailure};
-use http::{HeaderName, Request, Response, header::COOKIE};
+use http::{
+    Extensions, HeaderName, Request, Response,
+    header::{COOKIE, USER_AGENT},
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
+    address::{AddressSource, ClientAddr},
     future::ResponseFuture,
     refusal::{Refusal, StatusOnly},
     session::{Main, Session, SessionName},
@@ -36,6 +41,7 @@ pub struct SessionLayer<N = Main, R = StatusOnly> {
 
 pub(crate) struct Settings<R> {
     pub(crate) sessions: Sessions,
+    pub(crate) address: AddressSource,
     pub(crate) failure: StoreFailure,
     pub(crate) saves_on_server_error: bool,
     pub(crate) refusal: R,
@@ -51,8 +57,8 @@ impl SessionLayer {
 impl<N: SessionName> SessionLayer<N> {
     /// Makes the layer of one session among several. Each needs an engine with a name and a cookie of its own.
     pub fn named(sessions: Sessions) -> Self {
-        let failure = StoreFailure::default();
-        let settings = Settings { sessions, failure, saves_on_server_error: false, refusal: StatusOnly };
+        let (address, failure) = (AddressSource::default(), StoreFailure::default());
+        let settings = Settings { sessions, address, failure, saves_on_server_error: false, refusal: StatusOnly };
         Self { settings: Arc::new(settings), name: PhantomData }
     }
 }
@@ -64,6 +70,34 @@ impl<N: SessionName, R: Clone> SessionLayer<N, R> {
         self.with(|settings| Settings { failure, ..settings })
     }
 
+    /// Sets where a request's extensions have the address that its connection comes from, if they have one; by default it
+    /// is in [`PeerAddr`](crate::PeerAddr).
+    ///
+    /// ```
+    /// use std::net::SocketAddr;
+    ///
+    /// use axum::extract::ConnectInfo;
+    /// # use cloakroom_tower::SessionLayer;
+    ///
+    /// # fn with(layer: SessionLayer) -> SessionLayer {
+    /// // In axum, with `Router::into_make_service_with_connect_info::<SocketAddr>()`.
+    /// layer.peer(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip()))
+    /// # }
+    /// ```
+    #[must_use = "this returns the changed layer"]
+    pub fn peer(self, peer: fn(&Extensions) -> Option<IpAddr>) -> Self {
+        self.with(|settings| Settings { address: AddressSource { peer, ..settings.address }, ..settings })
+    }
+
+    /// Sets the proxies whose word on the client's address is taken; by default none.
+    ///
+    /// Handlers find the address in [`ClientAddr`](crate::ClientAddr). Where the proxies' header cannot be read there is
+    /// none, and a record with the event `no_client_address` and the reason goes to `tracing`.
+    #[must_use = "this returns the changed layer"]
+    pub fn trusted_proxies(self, proxies: TrustedProxies) -> Self {
+        self.with(|settings| Settings { address: AddressSource { proxies, ..settings.address }, ..settings })
+    }
+
     /// Stores edits also when the response has a 5xx status.
     #[must_use = "this returns the changed layer"]
     pub fn save_on_server_error(self) -> Self {
@@ -73,8 +107,9 @@ impl<N: SessionName, R: Clone> SessionLayer<N, R> {
     /// Sets the response that goes out in place of one whose session could not be settled.
     #[must_use = "this returns the changed layer"]
     pub fn refusal<Q>(self, refusal: Q) -> SessionLayer<N, Q> {
-        self.with(|Settings { sessions, failure, saves_on_server_error, .. }| Settings {
+        self.with(|Settings { sessions, address, failure, saves_on_server_error, .. }| Settings {
             sessions,
+            address,
             failure,
             saves_on_server_error,
             refusal,
@@ -82,9 +117,10 @@ impl<N: SessionName, R: Clone> SessionLayer<N, R> {
     }
 
     fn with<Q>(self, change: impl FnOnce(Settings<R>) -> Settings<Q>) -> SessionLayer<N, Q> {
-        let Settings { sessions, failure, saves_on_server_error, refusal } = &*self.settings;
+        let Settings { sessions, address, failure, saves_on_server_error, refusal } = &*self.settings;
         let settings = Settings {
             sessions: sessions.clone(),
+            address: address.clone(),
             failure: *failure,
             saves_on_server_error: *saves_on_server_error,
             refusal: refusal.clone(),
@@ -149,6 +185,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
         const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+        let client = self.settings.address.find(&request);
         let headers = request.headers();
         let mut facts = RequestInfo::new().method(request.method().as_str());
         if let Some(mode) = headers.get(SEC_FETCH_MODE) {
@@ -157,8 +194,17 @@ where
         if let Some(site) = headers.get(SEC_FETCH_SITE) {
             facts = facts.sec_fetch_site(site.as_bytes());
         }
+        if let Some(agent) = headers.get(USER_AGENT) {
+            facts = facts.user_agent(agent.as_bytes());
+        }
+        if let Some(ClientAddr(Ok(address))) = client {
+            facts = facts.address(address);
+        }
         let cookies = headers.get_all(COOKIE).iter().map(|line| line.as_bytes());
         let session = self.settings.sessions.open(cookies, &facts, self.settings.failure);
+        if let Some(client) = client {
+            request.extensions_mut().insert(client);
+        }
         request.extensions_mut().insert(Session::<N>::new(session.clone()));
         ResponseFuture::new(self.inner.call(request), session, Arc::clone(&self.settings))
     }

@@ -112,6 +112,7 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod error;
 mod failure;
 mod future;
@@ -123,12 +124,13 @@ mod trace;
 
 // All of both is there for those who match on errors or write a store; what most applications name stands below.
 pub use cloakroom_core::{
-    self, CommitError, CookieName, CookiePolicy, Engine, EngineBuilder, Handle, Key, KeyId, Keyring, Lifetime, Loaded,
-    SameSite, SealedCodec, UnixTime,
+    self, AddressError, CommitError, CookieName, CookiePolicy, Engine, EngineBuilder, ForwardedHeader, Handle, Key,
+    KeyId, Keyring, Lifetime, Loaded, SameSite, SealedCodec, TrustedProxies, UnixTime,
 };
 pub use cloakroom_store::{self, KeyringExt, MemoryStore, Sessions, Store, StoreFailure};
 
 pub use self::{
+    address::{ClientAddr, PeerAddr},
     error::SessionError,
     failure::{OnStoreFailure, StoreFailureLayer},
     future::ResponseFuture,

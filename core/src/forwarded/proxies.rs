@@ -160,6 +160,19 @@ pub enum AddressError {
     TooLong,
 }
 
+impl AddressError {
+    /// Returns a short name, for counters and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hidden => "hidden",
+            Self::Malformed => "malformed",
+            Self::Missing => "missing",
+            Self::NoPeer => "no_peer",
+            Self::TooLong => "too_long",
+        }
+    }
+}
+
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

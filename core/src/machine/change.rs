@@ -10,6 +10,7 @@ use crate::{
         protocol::{Commit, State},
     },
     op::Op,
+    record::EndCause,
     step::{CommitError, CookieLine, Step},
     value::{Stored, Version},
 };
@@ -60,6 +61,10 @@ impl Commit {
         let mut live = match Sight::of(&self.shell.policy, &key, found) {
             // What was written may have gone on under another key before this one was removed.
             Sight::Absent if self.job.unsettled.is_some() => return self.fail(CommitError::OutcomeUnknown, Some(key)),
+            // And a login or an elevation may have carried it over.
+            Sight::Ended(ended) if self.job.unsettled.is_some() && ended.cause != EndCause::Destroy => {
+                return self.fail(CommitError::OutcomeUnknown, Some(key));
+            }
             Sight::Absent | Sight::Ended(_) => return self.lost(key),
             Sight::Moved(moved, _) => return self.hop(moved.to, Why::Change(None)),
             Sight::Undecodable(_, error) => return self.fail(CommitError::Undecodable(error), Some(key)),

@@ -186,7 +186,13 @@ impl Commit {
                     Err(error) => self.give_up(error, exchange),
                 }
             }
-            _ => self.fall_back(exchange),
+            // Somebody ended all sessions of the user.
+            Sight::Ended(_) => {
+                let old = exchange.old_key();
+                self.abandon(exchange, Next::Failed(CommitError::Lost, old))
+            }
+            Sight::Absent if exchange.reason == Reason::Login => self.give_up(CommitError::Lost, exchange),
+            Sight::Absent | Sight::Moved(..) | Sight::Undecodable(..) => self.fall_back(exchange),
         }
     }
 

@@ -161,8 +161,11 @@ impl Machine {
                 let key = exchange.fresh.key.clone();
                 commit.ask(Op::Load { key }, State::Recalling(exchange))
             }
-            (State::Refreshing(exchange) | State::Recalling(exchange), Outcome::Absent | Outcome::Failed)
-            | (State::Recalling(exchange), Outcome::Unknown) => commit.fall_back(exchange),
+            (State::Refreshing(exchange) | State::Recalling(exchange), Outcome::Absent) => {
+                commit.saw_fresh(None, exchange)
+            }
+            (State::Refreshing(exchange), Outcome::Failed)
+            | (State::Recalling(exchange), Outcome::Failed | Outcome::Unknown) => commit.fall_back(exchange),
             (State::Recalling(exchange), Outcome::Found(found)) => commit.saw_fresh(Some(found), exchange),
 
             // The record that lost was told to nobody: whatever became of its removal, it expires.

@@ -33,8 +33,12 @@ pub(crate) struct Ending {
     /// What is still to be looked at, last first.
     rest: Vec<StoreKey>,
     rounds: u32,
+    /// When the index was last asked for: what it listed may be as old.
+    listed_at: UnixTime,
     /// This round had something to end.
     is_busy: bool,
+    /// In this round something took so long that pointers and tombstones may have run out since it began.
+    is_stale: bool,
     ended: u64,
     state: State,
 }
@@ -53,13 +57,14 @@ impl Ending {
         principal: &Principal,
         which: Which,
         current: Option<Nonce>,
+        now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> RosterStep<u64> {
         let mut nonce = [0; Nonce::LEN];
         if entropy.fill(&mut nonce).is_err() {
             return RosterStep::Done(Err(RosterError::Entropy));
         }
-        Self::with_nonce(policy, principal, which, current, Nonce::from_bytes(nonce))
+        Self::with_nonce(policy, principal, which, current, now, Nonce::from_bytes(nonce))
     }
 
     /// Ends them in the name of a commit.
@@ -68,6 +73,7 @@ impl Ending {
         principal: &Principal,
         which: Which,
         current: Option<Nonce>,
+        now: UnixTime,
         nonce: Nonce,
     ) -> RosterStep<u64> {
         Self {
@@ -78,15 +84,19 @@ impl Ending {
             nonce,
             rest: Vec::new(),
             rounds: 0,
+            listed_at: UnixTime::EPOCH,
             is_busy: false,
+            is_stale: false,
             ended: 0,
             state: State::Listing,
         }
-        .list()
+        .list(now)
     }
 
-    fn list(mut self) -> RosterStep<u64> {
+    fn list(mut self, now: UnixTime) -> RosterStep<u64> {
+        self.listed_at = now;
         self.is_busy = false;
+        self.is_stale = false;
         self.rounds += 1;
         if self.rounds > MAX_ROUNDS {
             return RosterStep::Done(Err(RosterError::Contention));
@@ -99,10 +109,12 @@ impl Ending {
         RosterIo::ask(op, Self { state, ..self })
     }
 
-    fn next(mut self) -> RosterStep<u64> {
+    fn next(mut self, now: UnixTime) -> RosterStep<u64> {
+        self.is_stale |= self.policy.is_late(self.listed_at, now);
+        let again = self.is_stale || (self.is_busy && !matches!(self.which, Which::One(_)));
         match self.rest.pop() {
             Some(key) => self.load(key.clone(), key, 0),
-            None if self.is_busy && !matches!(self.which, Which::One(_)) => self.list(),
+            None if again => self.list(now),
             None => RosterStep::Done(Ok(self.ended)),
         }
     }
@@ -111,15 +123,15 @@ impl Ending {
         self.ask(Op::Load { key: key.clone() }, State::Loading(member, key, hops))
     }
 
-    fn listed(mut self, members: Vec<StoreKey>) -> RosterStep<u64> {
+    fn listed(mut self, members: Vec<StoreKey>, now: UnixTime) -> RosterStep<u64> {
         self.rest = match self.which {
             Which::All | Which::Others => members,
             Which::One(handle) => members.into_iter().filter(|key| key.handle() == handle).collect(),
         };
-        if self.rest.is_empty() && matches!(self.which, Which::One(_)) {
+        if self.rest.is_empty() && self.rounds == 1 && matches!(self.which, Which::One(_)) {
             return RosterStep::Done(Err(RosterError::UnknownHandle));
         }
-        self.next()
+        self.next(now)
     }
 
     fn loaded(
@@ -138,7 +150,7 @@ impl Ending {
             }
             Sight::Ended(Ended { next: Some(next), .. }) => return self.load(member, next, hops + 1),
             Sight::Absent | Sight::Ended(_) => return self.unenroll(member),
-            Sight::Record(Live { record, .. }) if self.spares(record.lineage) => return self.next(),
+            Sight::Record(Live { record, .. }) if self.spares(record.lineage) => return self.next(now),
             Sight::Record(live) => live.version,
             Sight::Undecodable(version, error) if error.may_be_ended() => version,
             Sight::Undecodable(_, error) => return RosterStep::Done(Err(RosterError::Undecodable(error))),
@@ -146,14 +158,14 @@ impl Ending {
         let job = Job::new(self.nonce, now, now);
         let commit = Commit { shell: Shell::of_engine(Arc::clone(&self.policy)), job };
         let step = commit.end(EndTarget { key, version: Some(version), loaded_at: now });
-        self.goes_on(member, step)
+        self.goes_on(member, step, now)
     }
 
     fn spares(&self, lineage: Nonce) -> bool {
         self.which == Which::Others && self.current == Some(lineage)
     }
 
-    fn goes_on(mut self, member: StoreKey, step: Step) -> RosterStep<u64> {
+    fn goes_on(mut self, member: StoreKey, step: Step, now: UnixTime) -> RosterStep<u64> {
         match step {
             Step::Io(io) => {
                 let op = io.op().clone();
@@ -165,6 +177,10 @@ impl Ending {
                     self.is_busy = true;
                     self.ended += 1;
                     self.unenroll(member)
+                }
+                Err(CommitError::TooLate) => {
+                    self.is_stale = true;
+                    self.next(now)
                 }
                 Err(error) => RosterStep::Done(Err(RosterError::End(error))),
             },
@@ -182,16 +198,16 @@ impl RosterMachine<u64> for Ending {
         match (mem::replace(&mut self.state, State::Unenrolling), outcome) {
             (State::Ending(member, io), outcome) => {
                 let step = io.resume(outcome, now);
-                self.goes_on(member, step)
+                self.goes_on(member, step, now)
             }
-            (State::Listing, Outcome::Listed(members)) => self.listed(members.keys),
+            (State::Listing, Outcome::Listed(members)) => self.listed(members.keys, now),
             (State::Listing, Outcome::Unsupported) => RosterStep::Done(Err(RosterError::NoIndex)),
             (State::Loading(member, key, hops), Outcome::Found(stored)) => {
                 self.loaded(member, key, hops, Some(stored), now)
             }
             (State::Loading(member, key, hops), Outcome::Absent) => self.loaded(member, key, hops, None, now),
             // A key that stays in the index is found out by who lists it.
-            (State::Unenrolling, _) => self.next(),
+            (State::Unenrolling, _) => self.next(now),
             _ => RosterStep::Done(Err(RosterError::Store)),
         }
     }

@@ -1,6 +1,6 @@
 //! The client's address in its header: which forms are an address, which are none, and who is asked at all.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use cloakroom_core::{
     AddressError::{self, Hidden, Malformed, Missing, NoPeer, TooLong},
@@ -349,4 +349,12 @@ fn reading_allocates_nothing() {
     let (peer, mut client) = (ip("10.0.0.1"), None);
     let used = allocation_counter::measure(|| client = proxies.client(Some(peer), |_| [&line[..]]).ok());
     assert_eq!((client, used.count_total), (Some(ip("2001:db8::1")), 0));
+}
+
+#[test]
+fn each_reason_has_a_name_of_its_own() {
+    let reasons = [Hidden, Malformed, Missing, NoPeer, TooLong];
+    assert_eq!(reasons.map(AddressError::name), ["hidden", "malformed", "missing", "no_peer", "too_long"]);
+    let texts: BTreeSet<String> = reasons.iter().map(ToString::to_string).collect();
+    assert!(texts.len() == reasons.len() && texts.iter().all(|text| text.len() > 20), "{texts:?}");
 }

@@ -42,6 +42,8 @@ pub struct Setting {
     pub starts_renewed: bool,
     /// A request may also bring two tickets at once.
     pub two_tickets: bool,
+    /// Somebody is signed in at the start; else only logins sign in.
+    pub signed_in: bool,
     /// The codec can express neither pointers nor tombstones.
     pub no_markers: bool,
 }
@@ -55,6 +57,7 @@ impl fmt::Display for Setting {
             (self.renews, "renews by itself"),
             (self.starts_renewed, "starts renewed"),
             (self.two_tickets, "two tickets"),
+            (self.signed_in, "signed in"),
             (self.no_markers, "no markers"),
         ];
         let words: Vec<&str> = words.into_iter().filter_map(|(is_set, word)| is_set.then_some(word)).collect();
@@ -87,6 +90,8 @@ pub struct Held {
     pub predecessor: Option<KeyNo>,
     /// The absolute deadline.
     pub deadline: At,
+    /// Somebody is signed in.
+    pub signed_in: bool,
 }
 
 /// The name of the number that every edit adds one to.
@@ -96,6 +101,9 @@ pub const LAST: &str = "last";
 
 const RING: &str = "1:primary:b2xkLfqXkm3PJVTVE_Ec7PZUR8w8ugMvAfqTKmlWcBw";
 const STRANGERS_RING: &str = "1:primary:bmV3LZIvWKNo4vJ8RFUlWsEAW0Al5iXgbDBzCkeVLzk";
+
+/// Who signs in.
+pub const USER: &str = "alice";
 
 /// The edit that the session at the start holds.
 pub const FIRST_EDIT: u8 = 99;
@@ -168,6 +176,11 @@ impl Names {
         KeyNo(u8::try_from(at).expect("few keys"))
     }
 
+    /// Returns a key by its number.
+    pub fn store_key(&self, key: KeyNo) -> StoreKey {
+        self.keys[usize::from(key.0)].clone()
+    }
+
     /// Returns the key that people see as this handle.
     pub fn key_of(&self, handle: Handle) -> KeyNo {
         let at = self.keys.iter().position(|key| key.handle() == handle).expect("a known key");
@@ -221,6 +234,7 @@ impl Names {
                 let mut held = Held {
                     predecessor: record.predecessor.as_ref().map(|key| self.key_no(key)),
                     deadline: seconds(&record.deadline.since(NOW)),
+                    signed_in: record.sign_in.is_some(),
                     ..Held::default()
                 };
                 for (name, raw) in record.data.iter() {

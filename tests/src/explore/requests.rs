@@ -4,12 +4,12 @@ use core::time::Duration;
 use std::collections::HashMap;
 
 use cloakroom_core::{
-    Access, CommitError, CookieChange, Done, End, Event, Loaded, Op, Outcome, RequestInfo, Session, Step, Stored,
-    Version,
+    Access, CommitError, CookieChange, Done, End, Event, Loaded, Login, Members, Op, Outcome, Principal, RequestInfo,
+    RosterError, RosterStep, Session, Step, Stored, Version, Which,
 };
 
 use super::{
-    names::{At, Drawn, KeyNo, LAST, Names, SUM, moment, seconds},
+    names::{At, Drawn, FIRST_EDIT, KeyNo, LAST, Names, SUM, USER, moment, seconds},
     world::{Answer, Ask, Seen},
 };
 
@@ -25,6 +25,12 @@ pub enum Kind {
     Destroy,
     /// Ends the session, saves, and adds one to a number: another session.
     DestroyChange,
+    /// Notes that the user proved again who they are, and adds one to a number of its own.
+    Elevate,
+    /// Ends all sessions of the user, as an administrator does.
+    EndAll,
+    /// Ends all sessions of the user but its own.
+    EndOthers,
     /// No request: time passes, to a moment at which something changes.
     Expire,
     /// Adds one to a number, and fails, so that this is dropped.
@@ -33,6 +39,10 @@ pub enum Kind {
     FailDestroy,
     /// Ends the session, and tries again once if that failed.
     Persist,
+    /// Signs the user in, and adds one to a number of its own.
+    Login,
+    /// Signs the user in, carries over what the session held, and adds one to a number of its own.
+    LoginCarry,
     /// Looks whether a session opens, and commits nothing: how the rules see what a ticket is worth.
     Look,
     /// Looks at the session.
@@ -54,8 +64,10 @@ pub enum Kind {
 enum Act {
     Change,
     Destroy,
+    Elevate,
     Fail,
     FailDestroy,
+    Login(bool),
     Read,
     Renew,
     Restart,
@@ -64,7 +76,10 @@ enum Act {
 }
 
 impl Kind {
-    /// All that a client can send, and time.
+    /// What is about users.
+    pub const ACCOUNTS: [Self; 5] = [Self::Elevate, Self::EndAll, Self::EndOthers, Self::Login, Self::LoginCarry];
+
+    /// All that a client can send without users, and time.
     pub const ALL: [Self; 14] = [
         Self::Begin,
         Self::Change,
@@ -90,7 +105,10 @@ impl Kind {
             Self::Fail => &[Act::Fail],
             Self::FailDestroy => &[Act::FailDestroy],
             Self::Persist => &[Act::Destroy, Act::Retry],
-            Self::Expire | Self::Look => &[],
+            Self::Elevate => &[Act::Elevate],
+            Self::Login => &[Act::Login(false)],
+            Self::LoginCarry => &[Act::Login(true)],
+            Self::EndAll | Self::EndOthers | Self::Expire | Self::Look => &[],
             Self::Read => &[Act::Read],
             Self::Renew => &[Act::Renew],
             Self::Restart => &[Act::Restart],
@@ -112,7 +130,18 @@ impl Kind {
             Self::Read | Self::Renew | Self::Rotate | Self::Save => false,
             Self::Destroy | Self::DestroyChange | Self::FailDestroy | Self::Persist => true,
             Self::Restart | Self::RotateDestroy => true,
+            Self::Elevate | Self::EndAll | Self::EndOthers | Self::Login | Self::LoginCarry => true,
         }
+    }
+
+    /// Tells whether it signs in.
+    pub fn signs_in(self) -> bool {
+        matches!(self, Self::Login | Self::LoginCarry)
+    }
+
+    /// Tells whether it ends many sessions.
+    pub fn ends_many(self) -> bool {
+        matches!(self, Self::EndAll | Self::EndOthers)
     }
 }
 
@@ -142,6 +171,10 @@ pub struct Report {
     pub first: bool,
     /// An end was asked for.
     pub destroys: bool,
+    /// A login was asked for.
+    pub signs_in: bool,
+    /// An elevation was asked for.
+    pub elevates: bool,
     /// What it was told.
     pub result: Result<(), CommitError>,
     /// What came of the end.
@@ -299,6 +332,9 @@ impl Replay<'_> {
     }
 
     fn acts(&mut self, request: Request) -> Result<(), Stop> {
+        if request.kind.ends_many() {
+            return self.end_many(request);
+        }
         let header = self.names.header(request.tickets.into_iter().flatten());
         let mut session = self.names.engine.open([header.as_bytes()], &RequestInfo::new());
         let mut entropy = Drawn { author: request.number, draw: 0 };
@@ -311,7 +347,10 @@ impl Replay<'_> {
             let edit = request.number * 2 + u8::try_from(index).expect("few acts");
             self.admit(&mut session)?;
             let Access::Ready(loaded) = session.access() else { panic!("it was admitted") };
+            let mut elevates = false;
             match act {
+                Act::Elevate => elevates = loaded.elevate().is_ok(),
+                Act::Login(carries) => loaded.login(USER, login(*carries)).expect("a user"),
                 Act::Change | Act::Read | Act::Retry => {}
                 Act::Destroy => loaded.destroy(),
                 Act::Restart => {
@@ -326,7 +365,7 @@ impl Replay<'_> {
                 }
                 Act::Renew | Act::Rotate => loaded.rotate(),
             }
-            let edits = !matches!(act, Act::Destroy | Act::Read | Act::Renew | Act::Retry);
+            let edits = elevates || !matches!(act, Act::Destroy | Act::Elevate | Act::Read | Act::Renew | Act::Retry);
             let dropped = matches!(act, Act::Fail | Act::FailDestroy);
             let destroys = matches!(act, Act::Destroy | Act::FailDestroy | Act::Restart | Act::Retry);
             asked_end |= destroys;
@@ -346,6 +385,8 @@ impl Replay<'_> {
                 found: self.found,
                 first: index == 0,
                 destroys,
+                signs_in: matches!(act, Act::Login(_)),
+                elevates,
                 result: done.result(),
                 end: done.end(),
                 has_ended,
@@ -367,6 +408,57 @@ impl Replay<'_> {
             session = done.reopen();
         }
         Ok(())
+    }
+
+    fn end_many(&mut self, request: Request) -> Result<(), Stop> {
+        let header = self.names.header(request.tickets.into_iter().flatten());
+        let mut session = self.names.engine.open([header.as_bytes()], &RequestInfo::new());
+        let user = Principal::of(USER).expect("a user");
+        let mut entropy = Drawn { author: request.number, draw: 0 };
+        let engine = self.names.engine.clone();
+        let mut step = if request.kind == Kind::EndAll {
+            engine.end_sessions(&user, Which::All, None, moment(self.now), &mut entropy)
+        } else {
+            self.admit(&mut session)?;
+            let Access::Ready(loaded) = session.access() else { panic!("it was admitted") };
+            if loaded.sign_in().is_none() {
+                return Ok(());
+            }
+            engine.end_sessions(&user, Which::Others, Some(loaded), moment(self.now), &mut entropy)
+        };
+        loop {
+            match step {
+                RosterStep::Done(result) => {
+                    let result = result.map(drop).map_err(|error| match error {
+                        RosterError::End(error) => error,
+                        _ => CommitError::Store,
+                    });
+                    self.reports.push(Report {
+                        edit: None,
+                        goes_on: false,
+                        dropped: false,
+                        found: self.found,
+                        first: false,
+                        destroys: false,
+                        signs_in: false,
+                        elevates: false,
+                        result,
+                        end: None,
+                        has_ended: false,
+                        cookie: Cookie::Keep,
+                        last: true,
+                        reused: false,
+                        ticketless: request.kind == Kind::EndAll,
+                        troubled: self.troubled,
+                    });
+                    return Ok(());
+                }
+                RosterStep::Io(io) => {
+                    let outcome = self.outcome(io.op())?;
+                    step = io.resume(outcome, moment(self.now));
+                }
+            }
+        }
     }
 
     fn admit(&mut self, session: &mut Session) -> Result<(), Stop> {
@@ -395,21 +487,31 @@ impl Replay<'_> {
             match step {
                 Step::Done(done) => return Ok(done),
                 Step::Io(io) => {
-                    let ask = self.ask(io.op());
-                    let outcome = match self.answer(ask)?.answer {
-                        Answer::Absent => Outcome::Absent,
-                        Answer::Conflict(seen) => Outcome::Conflict(seen.map(|seen| self.stored(seen))),
-                        Answer::Done(version) => Outcome::Done(Version::from_u64(version.into())),
-                        Answer::Exists => Outcome::Exists,
-                        Answer::Failed => Outcome::Failed,
-                        Answer::Found(seen) => Outcome::Found(self.stored(seen)),
-                        Answer::Removed => Outcome::Removed,
-                        Answer::Unknown => Outcome::Unknown,
-                    };
+                    let outcome = self.outcome(io.op())?;
                     step = io.resume(outcome, moment(self.now));
                 }
             }
         }
+    }
+
+    fn outcome(&mut self, op: &Op) -> Result<Outcome, Stop> {
+        let ask = self.ask(op);
+        Ok(match self.answer(ask)?.answer {
+            Answer::Absent => Outcome::Absent,
+            Answer::Conflict(seen) => Outcome::Conflict(seen.map(|seen| self.stored(seen))),
+            Answer::Done(version) => Outcome::Done(Version::from_u64(version.into())),
+            Answer::Exists => Outcome::Exists,
+            Answer::Failed => Outcome::Failed,
+            Answer::Found(seen) => Outcome::Found(self.stored(seen)),
+            Answer::Indexed => Outcome::Indexed,
+            Answer::Listed(bits) => {
+                let keys: Vec<_> = (0..32).map(KeyNo).filter(|key| bits & (1 << key.0) != 0).collect();
+                let keys: Vec<_> = keys.into_iter().map(|key| self.names.store_key(key)).collect();
+                Outcome::Listed(Members { total: keys.len() as u64, keys })
+            }
+            Answer::Removed => Outcome::Removed,
+            Answer::Unknown => Outcome::Unknown,
+        })
     }
 
     fn answer(&mut self, ask: Ask) -> Result<Heard, Stop> {
@@ -422,12 +524,21 @@ impl Replay<'_> {
     }
 
     fn ask(&mut self, op: &Op) -> Ask {
+        match op {
+            Op::Enroll { member, ttl, .. } => {
+                return Ask::Enroll { member: self.names.key_no(member), ttl: seconds(ttl) };
+            }
+            Op::List { .. } => return Ask::List,
+            Op::Unenroll { member, .. } => return Ask::Unenroll { member: self.names.key_no(member) },
+            _ => {}
+        }
         let key = self.names.key_no(op.key());
         let number = |version: &Version| u32::try_from(version.as_u64().expect("a number")).expect("small");
         match op {
             Op::Create { key: of, value, ttl } => {
                 Ask::Create { key, value: self.names.value_no(of, value), ttl: seconds(ttl) }
             }
+            Op::Enroll { .. } | Op::List { .. } | Op::Unenroll { .. } => panic!("it was told above"),
             Op::Load { .. } => Ask::Load { key },
             Op::Remove { version, .. } => Ask::Remove { key, version: number(version) },
             Op::Replace { key: of, version, value, ttl } => {
@@ -448,6 +559,12 @@ impl Replay<'_> {
             expires_in: Some(Duration::from_secs(seen.ttl.into())),
         }
     }
+}
+
+/// A login that carries everything over, or nothing.
+fn login(carries: bool) -> Login {
+    let all = (0..16).chain([FIRST_EDIT]).map(|edit: u8| edit.to_string()).chain([SUM.to_owned(), LAST.to_owned()]);
+    all.filter(|_| carries).fold(Login::new(), |login, key| login.carry(key))
 }
 
 /// Makes an edit: counts itself, counts in the sum of all, and overwrites what others wrote.

@@ -1,7 +1,6 @@
 //! What must hold: one rule, one function.
 //!
-//! I6 (everywhere means everywhere) is about accounts, which are not there yet. Most rules are promised for the time when
-//! all is at rest. They are checked in every world, which is stricter: a ticket opens at all times what it opens at rest.
+//! Most rules are promised for the time when all is at rest. They are checked in every world, which is stricter: a ticket opens at all times what it opens at rest.
 
 use cloakroom_core::{
     CommitError, End,
@@ -75,12 +74,15 @@ impl LeadsTo {
 
 /// Checks all rules about worlds.
 pub fn check(view: &View<'_>) -> Vec<Broken> {
-    let rules: [(&'static str, Rule); 8] = [
+    let rules: [(&'static str, Rule); 11] = [
         ("I1 finality", finality),
         ("I2 no lost update", no_lost_update),
         ("I2 none twice", none_twice),
         ("I3 one record", one_record),
         ("I5 no fixation", no_fixation),
+        ("I5 given up", given_up),
+        ("I6 in the index", in_the_index),
+        ("I2 carried over", carried_over),
         ("I7 honest tickets", honest_tickets),
         ("admission", admission),
         ("first presentation", first_presentation),
@@ -146,12 +148,56 @@ fn one_record(view: &View<'_>) -> Result<(), String> {
 /// That is what a login asks for, and what an end that another session follows shows until there are logins.
 fn no_fixation(view: &View<'_>) -> Result<(), String> {
     for (lineage, held) in view.records() {
+        if view.world.carried.iter().any(|(_, to)| *to == lineage) {
+            continue;
+        }
         if lineage != 0 && held.count(FIRST_EDIT) > 0 {
             return Err("what the session held at the start is in another".to_owned());
         }
         let mut verdicts = view.world.verdicts.iter();
         if let Some(foreign) = verdicts.find(|it| it.stored && it.lineage != lineage && held.count(it.edit) > 0) {
             return Err(format!("edit {} belongs to another session and is there", foreign.edit));
+        }
+    }
+    Ok(())
+}
+
+/// Once an elevation is acknowledged, no ticket from before it opens anything.
+fn given_up(view: &View<'_>) -> Result<(), String> {
+    match view.tickets.iter().find(|ticket| ticket.opens() && view.world.given_up & (1 << ticket.key.0) != 0) {
+        Some(ticket) => Err(format!("{} opens a session after its elevation", view.name(ticket))),
+        None => Ok(()),
+    }
+}
+
+/// Every session of the user that a ticket opens is found from a key in the index.
+fn in_the_index(view: &View<'_>) -> Result<(), String> {
+    let View { names, world, .. } = view;
+    for ticket in &view.tickets {
+        let LeadsTo::Record(key, value) = ticket.leads_to else { continue };
+        let Content::Record(Held { signed_in: true, .. }) = names.content(value) else { continue };
+        let leads_there = |member: KeyNo| matches!(LeadsTo::of(member, names, world), LeadsTo::Record(it, _) if it == key);
+        if !world.index.iter().any(|(member, _)| leads_there(*member)) {
+            return Err(format!("no key in the index leads to {}", names.key_name(key)));
+        }
+    }
+    Ok(())
+}
+
+/// What was acknowledged before a login that carries everything over is in the session after it, unless somebody else
+/// ended the one before.
+fn carried_over(view: &View<'_>) -> Result<(), String> {
+    let View { plan, world, .. } = view;
+    let enders = plan.kinds.iter().filter(|kind| kind.ends()).count();
+    if enders > 1 || world.may_vanish(plan) {
+        return Ok(());
+    }
+    for (lineage, held) in view.records() {
+        for (from, _) in world.carried.iter().filter(|(_, to)| *to == lineage) {
+            let mut verdicts = world.verdicts.iter();
+            if let Some(lost) = verdicts.find(|it| it.stored && it.lineage == *from && held.count(it.edit) == 0) {
+                return Err(format!("edit {} was acknowledged before the login and not carried over", lost.edit));
+            }
         }
     }
     Ok(())
@@ -179,6 +225,12 @@ fn honest_tickets(view: &View<'_>) -> Result<(), String> {
                 "has closed in its grace".to_owned()
             }
             LeadsTo::Expired if !is_over => "has expired early".to_owned(),
+            LeadsTo::Ended(by)
+                if plan.kinds.get(usize::from(by)) == Some(&Kind::EndOthers)
+                    && world.marks.iter().any(|mark| mark.number == by && mark.own == ticket.lineage) =>
+            {
+                format!("was ended by request {by}, whose own it is")
+            }
             LeadsTo::Ended(by) if !ends(by) => format!("was ended by request {by}, which ends nothing"),
             LeadsTo::Closed(_) | LeadsTo::Ended(_) | LeadsTo::Expired | LeadsTo::Record(..) | LeadsTo::TooFar => {
                 continue;
@@ -221,7 +273,10 @@ fn first_presentation(view: &View<'_>) -> Result<(), String> {
 
 /// I4: every key that the store is asked for derives from an id that the engine drew.
 pub fn minted_only(names: &Names, ask: Ask) -> Result<(), Broken> {
-    if names.is_minted(ask.key()) { Ok(()) } else { Err(("I4 minted only", names.key_name(ask.key()))) }
+    match ask.key().filter(|key| !names.is_minted(*key)) {
+        Some(key) => Err(("I4 minted only", names.key_name(key))),
+        None => Ok(()),
+    }
 }
 
 /// A touch hands the store what is there, for stores that touch by rewriting.
@@ -239,7 +294,10 @@ pub fn touch_changes_nothing(world: &World, ask: Ask) -> Result<(), Broken> {
 /// Pointers and tombstones outlive every request that was admitted before them, an open pointer the session; a record
 /// lives no longer than its idle time.
 pub fn lives_long_enough(names: &Names, world: &World, ask: Ask) -> Result<(), Broken> {
-    let (Ask::Create { value, ttl, .. } | Ask::Replace { value, ttl, .. } | Ask::Touch { value, ttl, .. }) = ask else {
+    let (Ask::Create { key, value, ttl }
+    | Ask::Replace { key, value, ttl, .. }
+    | Ask::Touch { key, value, ttl, .. }) = ask
+    else {
         return Ok(());
     };
     let marker = seconds(&DEFAULT_MAX_REQUEST) + seconds(&DEFAULT_CLOCK_SKEW);
@@ -254,7 +312,7 @@ pub fn lives_long_enough(names: &Names, world: &World, ask: Ask) -> Result<(), B
         }
         Content::Record(held) => ttl <= seconds(&DEFAULT_IDLE) && ttl <= held.deadline,
     };
-    let key = names.key_name(ask.key());
+    let key = names.key_name(key);
     if has_right_length {
         Ok(())
     } else {
@@ -334,7 +392,7 @@ pub fn honest_result(plan: &Plan, names: &Names, world: &World, report: &Report)
         return broken("nothing opened, though nobody ended the session".to_owned());
     }
     let makes = report.edit.is_some() && !report.dropped && report.found.is_none() && report.result.is_ok();
-    if makes && report.goes_on {
+    if makes && report.goes_on && !report.signs_in {
         return broken("a request that lost its session made another".to_owned());
     }
     if report.destroys && report.result.is_ok() && matches!(report.end, Some(End::Failed | End::Vanished)) {

@@ -7,14 +7,14 @@ use std::{
 };
 
 use cloakroom_core::{
-    Access, CommitError, CookieChange, End, Op, Outcome, RequestInfo, Step, Version, limits::DEFAULT_MAX_REQUEST,
+    Access, CommitError, CookieChange, End, Login, Op, Outcome, RequestInfo, Step, Version, limits::DEFAULT_MAX_REQUEST,
 };
 
 use super::{
-    names::{At, Content, Drawn, FIRST_EDIT, FOUNDER, KeyNo, NOW, Names, RENEWER, SUM, Setting, seconds},
+    names::{At, Content, Drawn, FIRST_EDIT, FOUNDER, KeyNo, NOW, Names, RENEWER, SUM, Setting, USER, seconds},
     requests::{Cookie, Heard, Kind, Places, Report, Request},
     rules::{self, Broken, LeadsTo, Ticket, View},
-    world::{Answer, Ask, Lineage, NOBODYS, Progress, Slot, Verdict, World},
+    world::{Answer, Ask, Lineage, Mark, NOBODYS, Progress, Slot, Verdict, World},
 };
 
 /// What to search.
@@ -163,6 +163,9 @@ impl Search {
     pub(super) fn start(&mut self) -> World {
         let mut session = self.names.engine.open([], &RequestInfo::new());
         let Access::Ready(loaded) = session.access() else { panic!("there is no ticket") };
+        if self.plan.setting.signed_in {
+            loaded.login(USER, Login::new()).expect("a user");
+        }
         loaded.insert(&FIRST_EDIT.to_string(), &1).expect("a new session");
         loaded.insert(SUM, &1).expect("a new session");
         let Step::Io(io) = session.commit(NOW, &mut Drawn { author: FOUNDER, draw: 0 }) else { panic!("it creates") };
@@ -173,7 +176,16 @@ impl Search {
             expires: seconds(&ttl) / 2,
             lapsed: None,
         };
-        let Step::Done(done) = io.resume(Outcome::Done(Version::from_u64(1)), NOW) else { panic!("it is done") };
+        let mut index = Vec::new();
+        let done = match io.resume(Outcome::Done(Version::from_u64(1)), NOW) {
+            Step::Done(done) => done,
+            Step::Io(io) => {
+                let Op::Enroll { member, ttl, .. } = io.op() else { panic!("it enrolls") };
+                index.push((self.names.key_no(member), seconds(ttl)));
+                let Step::Done(done) = io.resume(Outcome::Indexed, NOW) else { panic!("it is done") };
+                done
+            }
+        };
         let CookieChange::Set(line) = done.cookie() else { panic!("it sets a ticket") };
         let ticket = self.names.learn(line);
         let mut world = World {
@@ -187,6 +199,10 @@ impl Search {
             evictions: self.plan.evictions,
             now: 0,
             presented: 0,
+            index,
+            given_up: 0,
+            marks: Vec::new(),
+            carried: Vec::new(),
         };
         if self.plan.setting.starts_renewed {
             let request = Request { kind: Kind::Renew, number: RENEWER, tickets: [Some(ticket), None] };
@@ -228,14 +244,14 @@ impl Search {
                     }
                     match kind {
                         Kind::Expire => self.passes(world, number, &mut moves),
-                        Kind::Begin => {
+                        Kind::Begin | Kind::EndAll => {
                             let hows = [How::Well, How::Failed, How::Unanswered, How::Dropped];
                             let hows = hows.into_iter().take(if world.faults > 0 { 4 } else { 1 });
                             moves.extend(hows.map(|how| Move::Start(number, [None; 2], how)));
                         }
                         _ => {}
                     }
-                    if matches!(kind, Kind::Begin | Kind::Expire) {
+                    if matches!(kind, Kind::Begin | Kind::EndAll | Kind::Expire) {
                         continue;
                     }
                     for (at, (ticket, lineage)) in world.published.iter().enumerate() {
@@ -348,6 +364,11 @@ impl Search {
                 }
                 let known = world.published.iter().find(|(key, _)| Some(*key) == tickets[0]);
                 let lineage = known.map_or(NOBODYS, |(_, lineage)| *lineage);
+                if request.kind.ends_many() {
+                    let published = world.published.iter().fold(0, |bits, (key, _)| bits | 1 << key.0);
+                    world.marks.push(Mark { number, own: lineage, published });
+                    world.marks.sort_unstable_by_key(|mark| mark.number);
+                }
                 Some(self.operate(world, number, place, lineage, how, &mut broken))
             }
         };
@@ -406,7 +427,11 @@ impl Search {
         broken: &mut Vec<Broken>,
     ) {
         for report in self.places.at(place).reports.iter().skip(known).cloned().collect::<Vec<_>>() {
-            lineage = self.take(world, &report, lineage);
+            if self.plan.kinds.get(usize::from(number)).is_some_and(|kind| kind.ends_many()) {
+                self.take_ends(world, number, &report);
+            } else {
+                lineage = self.take(world, place, &report, lineage);
+            }
             broken.extend(rules::honest_cookie(&self.plan, &self.names, world, number, &report).err());
             broken.extend(rules::honest_result(&self.plan, &self.names, world, &report).err());
             broken.extend(rules::keeps_its_ticket(&self.names, world, self.places.at(place).request, &report).err());
@@ -416,8 +441,33 @@ impl Search {
         world.requests[usize::from(number)] = if is_over { Progress::Over } else { Progress::Running(place, lineage) };
     }
 
+    /// Takes what a request was told that ends many sessions: those are over that were out when it started.
+    fn take_ends(&self, world: &mut World, number: u8, report: &Report) {
+        if report.result.is_err() || world.may_vanish(&self.plan) {
+            return;
+        }
+        let Some(mark) = world.marks.iter().find(|mark| mark.number == number).copied() else { return };
+        let spared = (self.plan.kinds[usize::from(number)] == Kind::EndOthers).then_some(mark.own);
+        for (key, lineage) in world.published.clone() {
+            let was_out = mark.published & (1 << key.0) != 0;
+            if was_out && self.is_users(lineage) && Some(lineage) != spared && !world.ended.contains(&lineage) {
+                world.ended.push(lineage);
+            }
+        }
+        world.ended.sort_unstable();
+    }
+
+    /// Tells whether the sessions of a lineage are the user's.
+    fn is_users(&self, lineage: Lineage) -> bool {
+        match lineage {
+            0 => self.plan.setting.signed_in,
+            NOBODYS => false,
+            made => self.plan.kinds.get(usize::from(made - 1) / 2).is_some_and(|kind| kind.signs_in()),
+        }
+    }
+
     /// Takes what a commit told its request. Returns the lineage that the request is in after it.
-    fn take(&self, world: &mut World, report: &Report, before: Lineage) -> Lineage {
+    fn take(&self, world: &mut World, place: u32, report: &Report, before: Lineage) -> Lineage {
         let is_sure = !world.may_vanish(&self.plan);
         let is_ended = match report.end {
             Some(End::Ended) => true,
@@ -428,6 +478,21 @@ impl Search {
         if is_ended && !world.ended.contains(&before) {
             world.ended.push(before);
             world.ended.sort_unstable();
+        }
+        if report.elevates && report.result.is_ok() {
+            let old = world.published.iter().filter(|(_, lineage)| *lineage == before);
+            world.given_up |= old.fold(0, |bits, (key, _)| bits | 1 << key.0);
+        }
+        if report.signs_in && report.result.is_ok() && report.found.is_some() && before != NOBODYS {
+            if is_sure && !world.ended.contains(&before) {
+                world.ended.push(before);
+                world.ended.sort_unstable();
+            }
+            let carries = self.places.at(place).request.kind == Kind::LoginCarry;
+            if let (true, Some(edit)) = (carries, report.edit) {
+                world.carried.push((before, edit + 1));
+                world.carried.sort_unstable();
+            }
         }
         let Some(edit) = report.edit else {
             if let (Cookie::Set(key), true) = (report.cookie, report.last) {
@@ -440,7 +505,7 @@ impl Search {
             world.verdicts.sort_unstable();
             return before;
         }
-        let makes = report.found.is_none() || report.destroys;
+        let makes = report.found.is_none() || report.destroys || report.signs_in;
         let lineage = if makes { edit + 1 } else { before };
         match report.result {
             Ok(()) => world.verdicts.push(Verdict { edit, lineage, stored: true }),

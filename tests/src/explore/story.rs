@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use super::{
-    names::{At, Content, Names, ValueNo},
+    names::{At, Content, KeyNo, Names, ValueNo},
     requests::{Cookie, Report},
     search::{How, Move, Search},
     world::{Answer, Ask, World},
@@ -78,7 +78,7 @@ impl Search {
         let mut text = String::from("the store holds");
         for (at, slot) in (0..).zip(&world.slots) {
             if let Some(value) = slot.value {
-                let key = self.names.key_name(super::names::KeyNo(at));
+                let key = self.names.key_name(KeyNo(at));
                 let _ = write!(text, " {key} = {};", value_text(&self.names, value));
             }
         }
@@ -90,8 +90,11 @@ impl Search {
 }
 
 fn ask_text(names: &Names, ask: Ask) -> String {
-    let key = names.key_name(ask.key());
+    let key = ask.key().map_or_else(String::new, |key| names.key_name(key));
     match ask {
+        Ask::Enroll { .. } => format!("put {key} into the index"),
+        Ask::List => "list the index".to_owned(),
+        Ask::Unenroll { .. } => format!("take {key} out of the index"),
         Ask::Create { value, .. } => format!("create {key} = {}", value_text(names, value)),
         Ask::Load { .. } => format!("load {key}"),
         Ask::Remove { version, .. } => format!("remove {key} at version {version}"),
@@ -107,6 +110,10 @@ fn answer_text(names: &Names, answer: Answer) -> String {
         Answer::Conflict(Some(seen)) | Answer::Found(seen) => {
             let what = if matches!(answer, Answer::Found(_)) { "found" } else { "conflict with" };
             format!("{what} {} at version {}", value_text(names, seen.value), seen.version)
+        }
+        Answer::Listed(bits) => {
+            let keys = (0..32).map(KeyNo).filter(|key| bits & (1 << key.0) != 0);
+            format!("listed {}", keys.map(|key| names.key_name(key)).collect::<Vec<_>>().join(" "))
         }
         Answer::Done(version) => format!("done, version {version}"),
         answer => format!("{answer:?}").to_lowercase(),

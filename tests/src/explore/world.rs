@@ -25,6 +25,25 @@ pub struct World {
     pub now: At,
     /// The tickets that requests brought, by the bits of their keys.
     pub presented: u32,
+    /// The index of the user's sessions, ordered by key, and when each runs out there.
+    pub index: Vec<(KeyNo, At)>,
+    /// The tickets that an acknowledged elevation gave up, by the bits of their keys.
+    pub given_up: u32,
+    /// What was published when requests started that end many sessions.
+    pub marks: Vec<Mark>,
+    /// The lineages of which logins carried the data over, each with the one that has it.
+    pub carried: Vec<(Lineage, Lineage)>,
+}
+
+/// What a request met when it started that ends many sessions.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Mark {
+    /// The request.
+    pub number: u8,
+    /// The lineage of its own session.
+    pub own: Lineage,
+    /// The tickets that were out, by the bits of their keys.
+    pub published: u32,
 }
 
 /// A session and its successors by renewal, named by a number; 0 is the one at the start.
@@ -80,27 +99,32 @@ impl Slot {
 #[allow(missing_docs, reason = "they are the machine's")]
 pub enum Ask {
     Create { key: KeyNo, value: ValueNo, ttl: u32 },
+    Enroll { member: KeyNo, ttl: u32 },
+    List,
     Load { key: KeyNo },
     Remove { key: KeyNo, version: u32 },
     Replace { key: KeyNo, version: u32, value: ValueNo, ttl: u32 },
     Touch { key: KeyNo, version: u32, value: ValueNo, ttl: u32 },
+    Unenroll { member: KeyNo },
 }
 
 impl Ask {
-    /// Returns the key that it is about.
-    pub fn key(self) -> KeyNo {
+    /// Returns the session's key that it is about, if it is about one.
+    pub fn key(self) -> Option<KeyNo> {
         match self {
+            Self::List => None,
+            Self::Enroll { member, .. } | Self::Unenroll { member } => Some(member),
             Self::Create { key, .. }
             | Self::Load { key }
             | Self::Remove { key, .. }
             | Self::Replace { key, .. }
-            | Self::Touch { key, .. } => key,
+            | Self::Touch { key, .. } => Some(key),
         }
     }
 
     /// Tells whether it changes the store.
     pub fn is_write(self) -> bool {
-        !matches!(self, Self::Load { .. })
+        !matches!(self, Self::List | Self::Load { .. })
     }
 }
 
@@ -123,6 +147,9 @@ pub enum Answer {
     Exists,
     Failed,
     Found(Seen),
+    Indexed,
+    /// The bits of the keys.
+    Listed(u32),
     Removed,
     Unknown,
 }
@@ -153,13 +180,30 @@ impl World {
 
     /// Does an operation, as one atomic step.
     pub fn apply(&mut self, ask: Ask, kind: StoreKind) -> Answer {
-        let key = ask.key();
+        let key = match (ask, ask.key()) {
+            (Ask::Enroll { member, ttl }, _) => {
+                let until = self.now + ttl;
+                match self.index.iter_mut().find(|(known, _)| *known == member) {
+                    Some((_, kept)) => *kept = until.max(*kept),
+                    None => self.index.push((member, until)),
+                }
+                self.index.sort_unstable();
+                return Answer::Indexed;
+            }
+            (Ask::Unenroll { member }, _) => {
+                self.index.retain(|(known, _)| *known != member);
+                return Answer::Indexed;
+            }
+            (_, None) => return Answer::Listed(self.index.iter().fold(0, |bits, (key, _)| bits | 1 << key.0)),
+            (_, Some(key)) => key,
+        };
         let held = self.seen(key, kind);
         let expected = match ask {
-            Ask::Create { .. } | Ask::Load { .. } => None,
+            Ask::Create { .. } | Ask::Enroll { .. } | Ask::List | Ask::Load { .. } | Ask::Unenroll { .. } => None,
             Ask::Remove { version, .. } | Ask::Replace { version, .. } | Ask::Touch { version, .. } => Some(version),
         };
         match (ask, held) {
+            (Ask::Enroll { .. } | Ask::List | Ask::Unenroll { .. }, _) => Answer::Indexed,
             (Ask::Load { .. }, Some(seen)) => Answer::Found(seen),
             (Ask::Create { .. }, Some(_)) => Answer::Exists,
             (Ask::Create { value, ttl, .. }, None) => self.put(key, Some(value), ttl, kind),
@@ -185,6 +229,7 @@ impl World {
     /// Lets time pass; what has run out is gone.
     pub fn pass(&mut self, to: At, kind: StoreKind) {
         self.now = to;
+        self.index.retain(|(_, until)| *until > to);
         for at in 0..self.slots.len() {
             let Slot { value, expires, .. } = self.slots[at];
             if value.is_some() && expires <= to {
@@ -207,8 +252,12 @@ impl World {
     /// Tells whether a write could still change something, at some later time.
     pub fn may_land(&self, ask: Ask, kind: StoreKind) -> bool {
         match ask {
-            Ask::Create { .. } => true,
-            Ask::Load { .. } => false,
+            Ask::Create { .. } | Ask::Enroll { .. } => true,
+            Ask::List | Ask::Load { .. } => false,
+            Ask::Unenroll { member } => {
+                let enrolls = |late: &Ask| matches!(late, Ask::Enroll { member: it, .. } if *it == member);
+                self.index.iter().any(|(known, _)| *known == member) || self.late.iter().any(enrolls)
+            }
             // A version that was replaced never comes back.
             Ask::Remove { key, version } | Ask::Replace { key, version, .. } | Ask::Touch { key, version, .. } => {
                 kind.byte_versions || (self.slot(key).value.is_some() && self.slot(key).version == version)
@@ -229,6 +278,9 @@ impl World {
             + size_of_val(self.late.as_slice())
             + size_of_val(self.verdicts.as_slice())
             + size_of_val(self.ended.as_slice())
+            + size_of_val(self.index.as_slice())
+            + size_of_val(self.marks.as_slice())
+            + size_of_val(self.carried.as_slice())
     }
 
     /// Adds a ticket that a client was given.

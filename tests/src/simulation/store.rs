@@ -8,9 +8,11 @@ use std::{
     time::Duration,
 };
 
-use cloakroom_core::{Op, Outcome, StoreKey, Stored, Value, Version};
+use cloakroom_core::{Members, Op, Outcome, StoreKey, Stored, Value, Version, limits};
 use cloakroom_runtime::Runtime;
-use cloakroom_store::{Created, Fault, MemoryStore, Removed, Store, StoreError, Written};
+use cloakroom_store::{
+    Created, Directory, DynDirectory, Fault, MemoryStore, Removed, Store, StoreError, Written,
+};
 use futures_util::FutureExt;
 
 use super::{
@@ -221,6 +223,11 @@ impl Shelf {
                 Created::Exists => Outcome::Exists,
                 Created::Done(version) => done(value, version),
             },
+            Op::Enroll { index, member, ttl } => {
+                at_once(Directory::enroll(memory, index, member, *ttl)).map(|()| Outcome::Indexed)?
+            }
+            Op::List { index } => Outcome::Listed(at_once(Directory::list(memory, index, limits::MAX_LISTED))?),
+            Op::Unenroll { index, member } => at_once(Directory::unenroll(memory, index, member)).map(|()| Outcome::Indexed)?,
             Op::Replace { key, version, value, ttl } => {
                 let version = forced(version, *wrong == Wrong::IgnoresVersions);
                 let written = at_once(memory.replace(key, &version, value, *ttl))?;
@@ -320,6 +327,27 @@ impl Store for Shelf {
             Outcome::Removed => Removed::Done,
             _ => Removed::Absent,
         })
+    }
+
+    fn directory(&self) -> Option<&dyn DynDirectory> {
+        Some(self)
+    }
+}
+
+impl Directory for Shelf {
+    async fn enroll(&self, index: &StoreKey, member: &StoreKey, ttl: Duration) -> Result<(), StoreError> {
+        self.ask(Op::Enroll { index: index.clone(), member: member.clone(), ttl }).await.map(drop)
+    }
+
+    async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Result<(), StoreError> {
+        self.ask(Op::Unenroll { index: index.clone(), member: member.clone() }).await.map(drop)
+    }
+
+    async fn list(&self, index: &StoreKey, _: usize) -> Result<Members, StoreError> {
+        match self.ask(Op::List { index: index.clone() }).await? {
+            Outcome::Listed(members) => Ok(members),
+            _ => Err(StoreError::failed(Fault::Internal)),
+        }
     }
 }
 

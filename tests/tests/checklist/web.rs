@@ -8,9 +8,10 @@ use std::{
 };
 
 use axum::{Router, body::Body, http::header, routing::get};
-use cloakroom_core::{Engine, Keyring, OpKind, StoreKey, Stored, Value, Version};
+use cloakroom_core::{Engine, Keyring, Members, OpKind, StoreKey, Stored, Value, Version};
 use cloakroom_store::{
-    Created, DynStore, Fault, MemoryStore, Removed, Sessions, Store, StoreError, StoreFailure, Written,
+    Created, Directory, DynDirectory, DynStore, Fault, MemoryStore, Removed, Sessions, Store, StoreError, StoreFailure,
+    Written,
 };
 use cloakroom_tokio::Tokio;
 use cloakroom_tower::{Session, SessionError, SessionLayer};
@@ -58,6 +59,10 @@ impl Recorder {
         self.seen.lock().unwrap().iter().map(|(_, key)| key.clone()).collect()
     }
 
+    fn indexes(&self) -> Result<&dyn DynDirectory, StoreError> {
+        Store::directory(&self.inner).ok_or_else(|| StoreError::failed(Fault::Internal))
+    }
+
     fn note(&self, kind: OpKind, key: &StoreKey) -> Result<(), StoreError> {
         self.seen.lock().unwrap().push((kind, key.clone()));
         match self.failing.lock().unwrap().contains(&kind) {
@@ -91,6 +96,27 @@ impl Store for Recorder {
     async fn remove(&self, key: &StoreKey, at: &Version) -> Result<Removed, StoreError> {
         self.note(OpKind::Remove, key)?;
         Store::remove(&self.inner, key, at).await
+    }
+
+    fn directory(&self) -> Option<&dyn DynDirectory> {
+        Store::directory(&self.inner).map(|_| self as _)
+    }
+}
+
+impl Directory for Recorder {
+    async fn enroll(&self, index: &StoreKey, member: &StoreKey, ttl: Duration) -> Result<(), StoreError> {
+        self.note(OpKind::Enroll, index)?;
+        self.indexes()?.enroll(index, member, ttl).await
+    }
+
+    async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Result<(), StoreError> {
+        self.note(OpKind::Unenroll, index)?;
+        self.indexes()?.unenroll(index, member).await
+    }
+
+    async fn list(&self, index: &StoreKey, limit: usize) -> Result<Members, StoreError> {
+        self.note(OpKind::List, index)?;
+        self.indexes()?.list(index, limit).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use cloakroom_core::{
     Access, CookieChange, Done, Engine, EngineBuilder, Entropy, EntropyError, Event, Key, KeyId, Keyring, LoadError,
-    Loaded, Op, Outcome, RequestInfo, Session, Step, StoreKey, Stored, UnixTime, Value, Version,
+    Loaded, Members, Op, Outcome, RequestInfo, Session, Step, StoreKey, Stored, UnixTime, Value, Version,
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -80,6 +80,8 @@ pub(crate) struct Store {
     /// What the next operation meets.
     pub(crate) trouble: Option<Trouble>,
     slots: BTreeMap<String, Slot>,
+    /// Until when each member of an index is there.
+    indexes: BTreeMap<String, BTreeMap<StoreKey, u64>>,
     versions: u64,
     late: Vec<Op>,
 }
@@ -115,6 +117,22 @@ impl Store {
             Op::Load { .. } => found.map_or(Outcome::Absent, Outcome::Found),
             Op::Create { .. } if found.is_some() => Outcome::Exists,
             Op::Create { key, value, ttl } => self.put(key, value.clone(), now, Some(*ttl)),
+            Op::Enroll { index, member, ttl } => {
+                let end = now.saturating_add(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+                let members = self.indexes.entry(index.as_str().to_owned()).or_default();
+                let there = members.entry(member.clone()).or_insert(end);
+                *there = end.max(*there);
+                Outcome::Indexed
+            }
+            Op::Unenroll { index, member } => {
+                self.indexes.entry(index.as_str().to_owned()).or_default().remove(member);
+                Outcome::Indexed
+            }
+            Op::List { index } => {
+                let members = self.indexes.get(index.as_str()).into_iter().flatten();
+                let keys: Vec<_> = members.filter(|(_, at)| **at > now).map(|(member, _)| member.clone()).collect();
+                Outcome::Listed(Members { total: keys.len() as u64, keys })
+            }
             Op::Remove { version, .. } | Op::Replace { version, .. } | Op::Touch { version, .. } => match (found, op) {
                 (None, _) => Outcome::Absent,
                 (Some(found), _) if found.version != *version => Outcome::Conflict(Some(found)),

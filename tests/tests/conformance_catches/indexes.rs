@@ -105,7 +105,10 @@ caught! {
     directory_keeps_indexes_apart_or_not: maps_indexes(|_| "all".to_owned());
     directory_keeps_indexes_apart_by_small_letters: maps_indexes(str::to_ascii_lowercase);
     directory_keeps_indexes_apart_by_what_stands_in_braces:
-        maps_indexes(|index| index.split_once('{').map_or(index, |(_, tag)| tag).to_owned());
+        maps_indexes(|index| {
+            let tag = index.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+            tag.filter(|tag| !tag.is_empty()).unwrap_or(index).to_owned()
+        });
     directory_keeps_indexes_apart_but_for_what_is_unenrolled: {
         let known = Arc::new(Mutex::new(Vec::new()));
         let others = Arc::clone(&known);

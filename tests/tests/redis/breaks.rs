@@ -16,7 +16,9 @@ use cloakroom_tests::{
 use cloakroom_tokio::Tokio;
 use tokio::task::JoinSet;
 
-use crate::common::{RECOVERY, SLACK, config, create, key, load, on_tokio, replace, touch, until, version};
+use crate::common::{
+    RECOVERY, SLACK, config, create, enroll, index, key, list, load, on_tokio, replace, touch, unenroll, until, version,
+};
 
 tests! {
     a_wire_that_is_cut_anywhere_tells_the_truth,
@@ -30,6 +32,9 @@ tests! {
 const DEADLINE: Duration = Duration::from_millis(200);
 const OLD: &str = "the old value";
 const NEW: &str = "the new value";
+const MEMBER: &str = "member";
+const OTHER: &str = "another";
+const BOTH: &str = "another,member";
 const WORKERS: usize = 24;
 const WAYS: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
 
@@ -40,48 +45,80 @@ fn url(proxy: &Proxy) -> String {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Operation {
     Create,
+    Enroll,
+    List,
     Load,
     Remove,
     Replace,
     Touch,
+    Unenroll,
 }
 
-const ALL: [Operation; 5] =
-    [Operation::Create, Operation::Load, Operation::Remove, Operation::Replace, Operation::Touch];
+const ALL: [Operation; 8] = [
+    Operation::Create,
+    Operation::Enroll,
+    Operation::List,
+    Operation::Load,
+    Operation::Remove,
+    Operation::Replace,
+    Operation::Touch,
+    Operation::Unenroll,
+];
 
 impl Operation {
     /// Does it; it must do what it says where it is well.
     async fn run(self, store: &RedisStore, name: &str) -> Result<(), StoreError> {
         match self {
             Self::Create => assert_eq!(create(store, name, NEW).await?, Created::Done(version(NEW))),
+            Self::Enroll => enroll(store, name, OTHER).await?,
+            Self::List => assert_eq!(list(store, name).await?, [MEMBER]),
             Self::Load => assert_eq!(load(store, name).await?.as_deref(), Some(OLD)),
             Self::Remove => assert_eq!(store.remove(&key(name), &version(OLD)).await?, Removed::Done),
             Self::Replace => assert_eq!(replace(store, name, OLD, NEW).await?, Written::Done(version(NEW))),
             Self::Touch => assert_eq!(touch(store, name, OLD).await?, Written::Done(version(OLD))),
+            Self::Unenroll => unenroll(store, name, MEMBER).await?,
         }
         Ok(())
+    }
+
+    fn only_reads(self) -> bool {
+        matches!(self, Self::List | Self::Load)
+    }
+
+    fn is_of_index(self) -> bool {
+        matches!(self, Self::Enroll | Self::List | Self::Unenroll)
     }
 
     /// Returns what is under the key, and whether it lives long, before and after.
     fn states(self) -> [Option<(&'static str, bool)>; 2] {
         match self {
             Self::Create => [None, Some((NEW, true))],
+            Self::Enroll => [Some((MEMBER, false)), Some((BOTH, true))],
+            Self::List => [Some((MEMBER, false)), Some((MEMBER, false))],
             Self::Load => [Some((OLD, false)), Some((OLD, false))],
             Self::Remove => [Some((OLD, false)), None],
             Self::Replace => [Some((OLD, false)), Some((NEW, true))],
             Self::Touch => [Some((OLD, false)), Some((OLD, true))],
+            Self::Unenroll => [Some((MEMBER, false)), None],
         }
     }
 }
 
 /// Returns what is under a key, and whether it lives for longer than it did at first.
-fn state(admin: &mut Connection, name: &str) -> Option<(String, bool)> {
-    let value = admin.command(&["GET", name]).unwrap();
-    let ttl = admin.command(&["PTTL", name]).unwrap().integer();
-    match value {
-        Reply::Nil => None,
-        value => Some((value.text(), ttl > 300_000)),
-    }
+fn state(admin: &mut Connection, operation: Operation, name: &str) -> Option<(String, bool)> {
+    let key = if operation.is_of_index() { index(name) } else { name.to_owned() };
+    let value = match operation.is_of_index() {
+        true => {
+            let members = admin.command(&["ZRANGE", &key, "0", "-1"]).unwrap();
+            members.array().iter().map(|member| member.text()).collect::<Vec<_>>().join(",")
+        }
+        false => match admin.command(&["GET", &key]).unwrap() {
+            Reply::Nil => String::new(),
+            value => value.text(),
+        },
+    };
+    let ttl = admin.command(&["PTTL", &key]).unwrap().integer();
+    (!value.is_empty()).then_some((value, ttl > 300_000))
 }
 
 struct Worker {
@@ -105,7 +142,11 @@ impl Worker {
     fn prepare(&mut self, operation: Operation) -> String {
         let name = format!("w{:02}-{:04}", self.number, self.tried);
         self.tried += 1;
-        if operation != Operation::Create {
+        if operation.is_of_index() {
+            // A time that is far away as well as its key's, which is not.
+            self.admin.command(&["ZADD", &index(&name), "4e12", MEMBER]).unwrap();
+            self.admin.command(&["PEXPIRE", &index(&name), "100000"]).unwrap();
+        } else if operation != Operation::Create {
             self.admin.command(&["SET", &name, OLD, "PX", "100000"]).unwrap();
         }
         name
@@ -152,7 +193,7 @@ impl Worker {
             }
         }
         let [before, after] = operation.states().map(|state| state.map(|(text, long)| (text.to_owned(), long)));
-        let found = state(&mut self.admin, &name);
+        let found = state(&mut self.admin, operation, &name);
         match done {
             Ok(()) => assert_eq!(found, after, "{place}: it is done"),
             Err(error) => {
@@ -160,13 +201,13 @@ impl Worker {
                     assert_eq!(found, before, "{place}: it failed");
                     self.failed.push((name, operation));
                 } else {
-                    assert_ne!(operation, Operation::Load, "{place}: a load is never unknown");
+                    assert!(!operation.only_reads(), "{place}: a load is never unknown");
                     assert!(found == before || found == after, "{place}: {found:?}");
                 }
                 match self.action {
                     Break::Swallow => assert_eq!(error.fault(), Fault::TimedOut, "{place}: {error:?}"),
                     Break::Finish | Break::Reset => {
-                        assert_ne!(operation, Operation::Load, "{place}: a load goes on elsewhere");
+                        assert!(!operation.only_reads(), "{place}: a load goes on elsewhere");
                         assert_eq!(error.fault(), Fault::Unavailable, "{place}: {error:?}");
                     }
                     _ => panic!("{place}: {error:?}"),
@@ -181,7 +222,7 @@ impl Worker {
     fn check(&mut self) {
         for (name, operation) in std::mem::take(&mut self.failed) {
             let [before, _] = operation.states().map(|state| state.map(|(text, long)| (text.to_owned(), long)));
-            assert_eq!(state(&mut self.admin, &name), before, "{operation:?} failed, and happened later");
+            assert_eq!(state(&mut self.admin, operation, &name), before, "{operation:?} failed, and happened later");
         }
     }
 }

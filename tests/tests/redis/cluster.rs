@@ -16,7 +16,9 @@ use cloakroom_tokio::Tokio;
 use futures_util::FutureExt as _;
 use tokio::task::block_in_place;
 
-use crate::common::{RECOVERY, SLACK, config, create, key, load, on_tokio, replace, touch, until, version};
+use crate::common::{
+    RECOVERY, SLACK, config, create, enroll, key, list, load, on_tokio, replace, touch, unenroll, until, version,
+};
 
 tests! {
     keys_are_where_their_slots_are,
@@ -31,7 +33,7 @@ tests! {
     a_server_that_is_no_cluster_is_refused,
 }
 
-async fn all_five_work(store: &RedisStore, name: &str) {
+async fn all_work(store: &RedisStore, name: &str) {
     create(store, name, "1").await.unwrap();
     assert!(matches!(replace(store, name, "0", "2").await.unwrap(), Written::Conflict(Some(_))));
     assert!(matches!(replace(store, name, "1", "2").await.unwrap(), Written::Done(_)));
@@ -39,6 +41,10 @@ async fn all_five_work(store: &RedisStore, name: &str) {
     assert_eq!(load(store, name).await.unwrap().as_deref(), Some("2"));
     assert_eq!(store.remove(&key(name), &version("2")).await.unwrap(), Removed::Done);
     assert_eq!(load(store, name).await.unwrap(), None);
+    enroll(store, name, "m").await.unwrap();
+    assert_eq!(list(store, name).await.unwrap(), ["m"]);
+    unenroll(store, name, "m").await.unwrap();
+    assert_eq!(list(store, name).await.unwrap(), [""; 0]);
 }
 
 fn keys_are_where_their_slots_are() {
@@ -46,7 +52,7 @@ fn keys_are_where_their_slots_are() {
     on_tokio(async {
         let store = config(&cluster.url()).connect(Tokio).await.unwrap();
         for number in 0..60 {
-            all_five_work(&store, &format!("key-{number}")).await;
+            all_work(&store, &format!("key-{number}")).await;
         }
         // Nobody is asked for what another has.
         for node in cluster.nodes() {
@@ -55,7 +61,7 @@ fn keys_are_where_their_slots_are() {
             assert!(node.calls()["set"] >= 20);
         }
         let prefixed = config(&cluster.url()).key_prefix("{one}:").unwrap().lazy(Tokio);
-        all_five_work(&prefixed, "a").await;
+        all_work(&prefixed, "a").await;
         create(&prefixed, "b", "1").await.unwrap();
         let node = cluster.master_of_key("{one}:b");
         assert_eq!(cluster.nodes()[node].ask(&["GET", "{one}:b"]).text(), "1");
@@ -129,7 +135,7 @@ fn a_slot_that_is_moving_is_followed_at_once() {
         assert_eq!(cluster.move_keys(slot, from, to, 10), 1);
         assert_eq!(load(&store, "{t}moved").await.unwrap().as_deref(), Some("1"), "it is where it will be");
         assert!(matches!(replace(&store, "{t}moved", "1", "2").await.unwrap(), Written::Done(_)));
-        all_five_work(&store, "{t}new").await;
+        all_work(&store, "{t}new").await;
         assert_eq!(cluster.nodes()[from].ask(&["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()]).integer(), 0);
         assert_eq!(cluster.nodes()[to].ask(&["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()]).integer(), 1);
         cluster.end_move(slot, to);
@@ -251,13 +257,13 @@ fn dead_seeds_do_no_harm() {
         let store = RedisStore::connect_cluster(&seeds, Tokio).await.unwrap();
         println!("connected with two of three seeds dead: {:?}", since.elapsed());
         for number in 0..9 {
-            all_five_work(&store, &format!("key-{number}")).await;
+            all_work(&store, &format!("key-{number}")).await;
         }
         let error = RedisStore::connect_cluster(&seeds[..2], Tokio).await.unwrap_err();
         assert!(matches!(error, ConnectError::Unreachable(_)));
         // A node that was never named is as good as any.
         let lazy = RedisConfig::cluster(&seeds).unwrap().check_server(false).lazy(Tokio);
-        all_five_work(&lazy, "k").await;
+        all_work(&lazy, "k").await;
     });
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use cloakroom_core::{StoreKey, Value, Version};
 use cloakroom_redis::{RedisConfig, RedisStore};
-use cloakroom_store::{Created, Store, StoreError, Written};
+use cloakroom_store::{Created, Directory, Store, StoreError, Written};
 use cloakroom_tests::servers::{Connection, Redis};
 use cloakroom_tokio::Tokio;
 
@@ -59,6 +59,28 @@ pub(crate) async fn touch(store: &RedisStore, name: &str, text: &str) -> Result<
 pub(crate) async fn load(store: &RedisStore, name: &str) -> Result<Option<String>, StoreError> {
     let found = store.load(&key(name)).await?;
     Ok(found.map(|found| String::from_utf8(found.value.as_bytes().to_vec()).unwrap()))
+}
+
+pub(crate) async fn enroll(store: &RedisStore, index: &str, member: &str) -> Result<(), StoreError> {
+    store.enroll(&key(index), &key(member), LONG).await
+}
+
+pub(crate) async fn unenroll(store: &RedisStore, index: &str, member: &str) -> Result<(), StoreError> {
+    store.unenroll(&key(index), &key(member)).await
+}
+
+/// Lists all members, in the order of their names.
+pub(crate) async fn list(store: &RedisStore, index: &str) -> Result<Vec<String>, StoreError> {
+    let members = store.list(&key(index), usize::MAX).await?;
+    assert_eq!(members.total, members.keys.len() as u64);
+    let mut names: Vec<_> = members.keys.iter().map(|key| key.as_str().to_owned()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The key that an index has in Redis.
+pub(crate) fn index(name: &str) -> String {
+    format!("{name} members")
 }
 
 /// Counts round trips where they are felt: reads of a server from its clients' sockets.

@@ -8,7 +8,7 @@ use cloakroom_tests::{
 };
 use cloakroom_tokio::Tokio;
 
-use crate::common::{config, create, key, load, on_tokio, replace, store, touch, version};
+use crate::common::{config, create, enroll, key, list, load, on_tokio, replace, store, touch, unenroll, version};
 
 tests! {
     a_full_server_takes_nothing_that_grows,
@@ -29,6 +29,7 @@ fn a_full_server_takes_nothing_that_grows() {
         let store = store(&server);
         for name in ["a", "b", "c"] {
             create(&store, name, "some text").await.unwrap();
+            enroll(&store, "i", name).await.unwrap();
         }
         // Also where the server does not know the scripts yet.
         fill(&server);
@@ -45,7 +46,12 @@ fn a_full_server_takes_nothing_that_grows() {
         assert!(server.ask(&["PTTL", "a"]).integer() > 500_000);
         assert_eq!(store.remove(&key("b"), &version("some text")).await.unwrap(), Removed::Done);
         assert_eq!(load(&store, "b").await.unwrap(), None);
+        let error = enroll(&store, "i", "new").await.unwrap_err();
+        assert_eq!((error.fault(), error.may_have_happened()), (Fault::Full, false), "{error:?}");
+        unenroll(&store, "i", "b").await.unwrap();
+        assert_eq!(list(&store, "i").await.unwrap(), ["a", "c"]);
         empty(&server);
+        enroll(&store, "i", "new").await.unwrap();
         assert!(matches!(create(&store, "new", "1").await.unwrap(), Created::Done(_)));
         assert!(matches!(replace(&store, "c", "some text", "some longer text").await.unwrap(), Written::Done(_)));
     });

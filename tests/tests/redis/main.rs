@@ -14,6 +14,7 @@ mod cluster;
 mod common;
 mod connections;
 mod full;
+mod indexes;
 mod kills;
 mod logins;
 mod refusals;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         ("cluster", cluster::TESTS),
         ("connections", connections::TESTS),
         ("full", full::TESTS),
+        ("indexes", indexes::TESTS),
         ("kills", kills::TESTS),
         ("logins", logins::TESTS),
         ("refusals", refusals::TESTS),

@@ -12,7 +12,9 @@ use cloakroom_tests::{
 };
 use cloakroom_tokio::Tokio;
 
-use crate::common::{LONG, config, create, key, load, on_tokio, replace, store, touch, until, value, version};
+use crate::common::{
+    LONG, config, create, enroll, index, key, list, load, on_tokio, replace, store, touch, unenroll, until, value, version,
+};
 
 tests! {
     a_wrong_type_under_the_key_is_refused,
@@ -34,11 +36,13 @@ const KEY: &str = "the-secret-key";
 const VALUE: &str = "the-secret-value";
 const OTHER: &str = "another-secret-value";
 const PASSWORD: &str = "the-secret-password";
+const INDEX: &str = "the-secret-index";
+const MEMBER: &str = "the-secret-member";
 
 #[track_caller]
 fn tells_nothing(error: &StoreError) {
     let told = format!("{error} {error:?} {error:#?} {}", words_of(error));
-    for secret in [KEY, VALUE, OTHER, PASSWORD] {
+    for secret in [KEY, VALUE, OTHER, PASSWORD, INDEX, MEMBER] {
         assert!(!told.contains(secret), "{told}");
     }
 }
@@ -62,11 +66,14 @@ async fn no_write_goes(store: &RedisStore, fault: Fault, words: &str) {
     failed(replace(store, KEY, VALUE, OTHER).await, fault, words);
     failed(touch(store, KEY, VALUE).await, fault, words);
     failed(remove(store, VALUE).await, fault, words);
+    failed(enroll(store, INDEX, MEMBER).await, fault, words);
+    failed(unenroll(store, INDEX, MEMBER).await, fault, words);
 }
 
 fn a_wrong_type_under_the_key_is_refused() {
     let server = Redis::start(Options::new());
     server.ask(&["RPUSH", KEY, VALUE]);
+    server.ask(&["SET", &index(INDEX), VALUE]);
     on_tokio(async {
         let store = store(&server);
         failed(load(&store, KEY).await, Fault::Refused, "WRONGTYPE");
@@ -74,13 +81,18 @@ fn a_wrong_type_under_the_key_is_refused() {
         failed(replace(&store, KEY, VALUE, OTHER).await, Fault::Refused, "WRONGTYPE");
         failed(touch(&store, KEY, VALUE).await, Fault::Refused, "WRONGTYPE");
         failed(remove(&store, VALUE).await, Fault::Refused, "WRONGTYPE");
+        failed(enroll(&store, INDEX, MEMBER).await, Fault::Refused, "WRONGTYPE");
+        failed(unenroll(&store, INDEX, MEMBER).await, Fault::Refused, "WRONGTYPE");
+        failed(list(&store, INDEX).await, Fault::Refused, "WRONGTYPE");
         assert_eq!(server.ask(&["LLEN", KEY]).integer(), 1, "it is left alone");
+        assert_eq!(server.ask(&["GET", &index(INDEX)]).text(), VALUE, "it is left alone");
         assert_eq!(load(&store, "other").await.unwrap(), None, "the connection is as good as before");
     });
 }
 
 fn a_user_needs_few_rights() {
-    let rules = format!("on >{PASSWORD} ~app:* -@all +get +pttl +set +pexpire +del +evalsha +eval");
+    let index_rules = "+time +zadd +zcount +zrange +zrangebyscore +zrem +zremrangebyscore +pexpireat";
+    let rules = format!("on >{PASSWORD} ~app:* -@all +get +pttl +set +pexpire +del +evalsha +eval {index_rules}");
     let server = Redis::start(Options::new().user("web", &rules));
     on_tokio(async {
         let url = format!("redis://web:{PASSWORD}@127.0.0.1:{}", server.port());
@@ -94,6 +106,9 @@ fn a_user_needs_few_rights() {
         assert_eq!(load(&store, KEY).await.unwrap().as_deref(), Some(OTHER));
         assert_eq!(server.ask(&["GET", &format!("app:{KEY}")]).text(), OTHER);
         assert_eq!(remove(&store, OTHER).await.unwrap(), Removed::Done);
+        enroll(&store, INDEX, MEMBER).await.unwrap();
+        assert_eq!(list(&store, INDEX).await.unwrap(), [MEMBER]);
+        unenroll(&store, INDEX, MEMBER).await.unwrap();
         let site = Site::new(store, Tokio);
         let ticket = site.sign_in(1).await.unwrap();
         site.add(&ticket).await.unwrap();
@@ -112,6 +127,7 @@ fn a_user_without_rights_is_refused() {
         no_write_goes(&reads, Fault::Refused, "NOPERM").await;
         let elsewhere = config(&format!("redis://elsewhere:{PASSWORD}@127.0.0.1:{}", server.port())).lazy(Tokio);
         failed(load(&elsewhere, KEY).await, Fault::Refused, "NOPERM");
+        failed(list(&elsewhere, INDEX).await, Fault::Refused, "NOPERM");
         no_write_goes(&elsewhere, Fault::Refused, "NOPERM").await;
     });
 }
@@ -153,6 +169,7 @@ fn a_server_that_cannot_save_can_be_read() {
     let folder = server.socket().with_file_name("taken.rdb");
     fs::create_dir_all(folder.join("full")).unwrap();
     server.ask(&["SET", KEY, VALUE, "EX", "600"]);
+    server.ask(&["ZADD", &index(INDEX), "9e15", MEMBER, "1", "over"]);
     server.ask(&["CONFIG", "SET", "save", "3600 1"]);
     server.ask(&["BGSAVE"]);
     eventually("a save that fails", || server.info("persistence")["rdb_last_bgsave_status"] == "err");
@@ -162,6 +179,7 @@ fn a_server_that_cannot_save_can_be_read() {
             let store = store(&server);
             assert_eq!(load(&store, KEY).await.unwrap().as_deref(), Some(VALUE));
             no_write_goes(&store, Fault::Refused, "MISCONF").await;
+            assert_eq!(list(&store, INDEX).await.unwrap(), [MEMBER], "what is over cannot be removed");
             assert_eq!(load(&store, KEY).await.unwrap().as_deref(), Some(VALUE));
         }
         config(&server.url()).connect(Tokio).await.unwrap();
@@ -212,6 +230,7 @@ fn a_server_that_loads_is_unavailable() {
 fn a_replica_is_unavailable_for_writes() {
     let master = Redis::start(Options::new());
     let replica = Redis::start(Options::new().set("replicaof", &format!("127.0.0.1 {}", master.port())));
+    master.ask(&["ZADD", &index(INDEX), "9e15", MEMBER, "1", "over"]);
     master.ask(&["SET", KEY, VALUE, "EX", "600"]);
     eventually("a replica that follows", || {
         replica.info("replication")["master_link_status"] == "up"
@@ -221,6 +240,7 @@ fn a_replica_is_unavailable_for_writes() {
         let store = store(&replica);
         assert_eq!(load(&store, KEY).await.unwrap().as_deref(), Some(VALUE));
         no_write_goes(&store, Fault::Unavailable, "READONLY").await;
+        assert_eq!(list(&store, INDEX).await.unwrap(), [MEMBER]);
     });
 }
 
@@ -232,6 +252,7 @@ fn a_replica_that_lost_its_master_is_unavailable() {
         let store = store(&lost);
         failed(load(&store, KEY).await, Fault::Unavailable, "MASTERDOWN");
         no_write_goes(&store, Fault::Unavailable, "MASTERDOWN").await;
+        failed(list(&store, INDEX).await, Fault::Unavailable, "MASTERDOWN");
         lost.ask(&["REPLICAOF", "NO", "ONE"]);
         until("the server", async || create(&store, KEY, VALUE).await.is_ok()).await;
     });
@@ -266,6 +287,12 @@ fn too_few_replicas_leave_writes_unknown() {
         assert!(error.may_have_happened(), "it is on the master: {error}");
         let error = load(&store, KEY).await.unwrap_err();
         assert!(!error.may_have_happened());
+        for error in [enroll(&store, INDEX, MEMBER).await, unenroll(&store, INDEX, MEMBER).await] {
+            let error = error.unwrap_err();
+            tells_nothing(&error);
+            assert!(error.may_have_happened(), "it is on the master: {error}");
+        }
+        assert!(!list(&store, INDEX).await.unwrap_err().may_have_happened());
         // One that cannot happen whatever the replicas do.
         let written = store.replace(&key("absent"), &version("1"), &value("2"), LONG).await;
         assert!(written.is_err());

@@ -11,7 +11,9 @@ use cloakroom_tests::{
 };
 use cloakroom_tokio::Tokio;
 
-use crate::common::{LONG, Meter, config, create, key, load, on_tokio, replace, store, touch, value, version};
+use crate::common::{
+    LONG, Meter, config, create, enroll, key, list, load, on_tokio, replace, store, touch, unenroll, value, version,
+};
 
 tests! {
     a_connection_costs_at_most_one_round_trip_more,
@@ -29,6 +31,9 @@ async fn warm(store: &RedisStore) {
     replace(store, "warm", "a", "b").await.unwrap();
     touch(store, "warm", "b").await.unwrap();
     store.remove(&key("warm"), &version("b")).await.unwrap();
+    enroll(store, "warm", "a").await.unwrap();
+    list(store, "warm").await.unwrap();
+    unenroll(store, "warm", "a").await.unwrap();
 }
 
 fn every_operation_is_one_round_trip() {
@@ -59,6 +64,16 @@ fn every_operation_is_one_round_trip() {
         assert_eq!((counted.0, counted.1.unwrap()), (1, Removed::Done));
         let counted = meter.count(replace(&store, "k", "two", "three")).await;
         assert_eq!((counted.0, counted.1.unwrap()), (1, Written::Absent));
+        for _ in 0..2 {
+            assert_eq!(meter.count(enroll(&store, "i", "m")).await.0, 1);
+        }
+        let counted = meter.count(list(&store, "i")).await;
+        assert_eq!((counted.0, counted.1.unwrap()), (1, vec!["m".to_owned()]));
+        for _ in 0..2 {
+            assert_eq!(meter.count(unenroll(&store, "i", "m")).await.0, 1);
+        }
+        let counted = meter.count(list(&store, "i")).await;
+        assert_eq!((counted.0, counted.1.unwrap()), (1, Vec::new()));
     });
 }
 
@@ -233,6 +248,11 @@ fn a_script_that_was_forgotten_costs_one_more_once() {
         server.ask(&["SCRIPT", "FLUSH"]);
         let (reads, removed) = meter.count(store.remove(&key("k"), &version("3"))).await;
         assert_eq!((reads, removed.unwrap()), (2, Removed::Done));
+
+        assert_eq!(meter.count(enroll(&store, "i", "m")).await.0, 2);
+        assert_eq!(meter.count(list(&store, "i")).await.0, 2);
+        assert_eq!(meter.count(enroll(&store, "i", "n")).await.0, 1);
+        assert_eq!(meter.count(list(&store, "i")).await.0, 1);
 
         store.create(&key("k"), &value("4"), LONG).await.unwrap();
         tokio::task::block_in_place(|| server.restart());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloakroom_core::{OpKind, RequestInfo, StoreKey, Stored, Value, Version};
 use cloakroom_store::{
-    Created, Finish, MemoryStore, Removed, Session, Sessions, Store, StoreError, StoreFailure, Written,
+    Created, DynDirectory, Finish, MemoryStore, Removed, Session, Sessions, Store, StoreError, StoreFailure, Written,
 };
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
@@ -59,6 +59,10 @@ impl Store for Away {
 
     async fn remove(&self, key: &StoreKey, version: &Version) -> Result<Removed, StoreError> {
         Store::remove(&self.0, key, version).await
+    }
+
+    fn directory(&self) -> Option<&dyn DynDirectory> {
+        Store::directory(&self.0)
     }
 }
 

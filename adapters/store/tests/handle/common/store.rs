@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use cloakroom_core::{OpKind, StoreKey, Stored, Value, Version};
-use cloakroom_store::{Created, Fault, Removed, Store, StoreError, Written};
+use cloakroom_core::{Members, OpKind, StoreKey, Stored, Value, Version};
+use cloakroom_store::{Created, Directory, DynDirectory, Fault, Removed, Store, StoreError, Written};
 use tokio::time::{Instant, sleep};
 
 /// What the store does in place of a plain answer. All but the panics are seen by the driver's deadline.
@@ -59,6 +59,8 @@ pub(crate) struct TestStore(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     held: BTreeMap<StoreKey, Held>,
+    /// Until when each member of an index is there.
+    indexes: BTreeMap<StoreKey, BTreeMap<StoreKey, Instant>>,
     versions: u64,
     asked: Vec<(OpKind, StoreKey)>,
     troubles: Vec<(OpKind, Trouble, u32)>,
@@ -138,7 +140,9 @@ impl TestStore {
 
     /// Forgets everything, as a restart would.
     pub(crate) fn wipe(&self) {
-        self.lock().held.clear();
+        let mut inner = self.lock();
+        inner.held.clear();
+        inner.indexes.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -257,5 +261,41 @@ impl Store for TestStore {
             Some(found) => Removed::Conflict(Some(found)),
         };
         self.perform(OpKind::Remove, key, apply).await
+    }
+
+    fn directory(&self) -> Option<&dyn DynDirectory> {
+        Some(self)
+    }
+}
+
+impl Directory for TestStore {
+    async fn enroll(&self, index: &StoreKey, member: &StoreKey, ttl: Duration) -> Result<(), StoreError> {
+        let (of, member) = (index.clone(), member.clone());
+        let apply = move |inner: &mut Inner| {
+            let end = Instant::now() + ttl;
+            let there = inner.indexes.entry(of).or_default().entry(member).or_insert(end);
+            *there = end.max(*there);
+        };
+        self.perform(OpKind::Enroll, index, apply).await
+    }
+
+    async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Result<(), StoreError> {
+        let (of, member) = (index.clone(), member.clone());
+        let apply = move |inner: &mut Inner| {
+            inner.indexes.entry(of).or_default().remove(&member);
+        };
+        self.perform(OpKind::Unenroll, index, apply).await
+    }
+
+    async fn list(&self, index: &StoreKey, limit: usize) -> Result<Members, StoreError> {
+        let of = index.clone();
+        let apply = move |inner: &mut Inner| {
+            let there = inner.indexes.get(&of).into_iter().flatten().filter(|(_, end)| **end > Instant::now());
+            let mut keys: Vec<_> = there.map(|(member, _)| member.clone()).collect();
+            let total = keys.len() as u64;
+            keys.truncate(limit);
+            Members { keys, total }
+        };
+        self.perform(OpKind::List, index, apply).await
     }
 }
