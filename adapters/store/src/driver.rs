@@ -35,18 +35,8 @@ pub(crate) async fn drive(
         let kind = io.op().kind();
         ops.push(kind);
         sessions.counters().count_operation(kind);
-        let outcome = match within_deadline(sessions, perform(sessions, io.op()), StoreError::unknown).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                sessions.counters().count_store_failure();
-                let outcome = match error.may_have_happened() {
-                    false => Outcome::Failed,
-                    true => Outcome::Unknown,
-                };
-                *store_error = Some(error);
-                outcome
-            }
-        };
+        let (outcome, error) = answer(sessions, io.op()).await;
+        *store_error = error.or(store_error.take());
         if matches!(outcome, Outcome::Conflict(_)) && turn.is_none() {
             let waiting = pin!(sessions.turns().take(io.op().key()));
             // Who waits for longer goes on without.
@@ -57,6 +47,17 @@ pub(crate) async fn drive(
         match io.resume(outcome, sessions.now()) {
             Step::Done(done) => return done,
             Step::Io(next) => io = next,
+        }
+    }
+}
+
+/// Does an operation, and tells how it ended; with the store's own error where it failed.
+pub(crate) async fn answer(sessions: &Sessions, op: &Op) -> (Outcome, Option<StoreError>) {
+    match within_deadline(sessions, perform(sessions, op), StoreError::unknown).await {
+        Ok(outcome) => (outcome, None),
+        Err(error) => {
+            sessions.counters().count_store_failure();
+            (if error.may_have_happened() { Outcome::Unknown } else { Outcome::Failed }, Some(error))
         }
     }
 }

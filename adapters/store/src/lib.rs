@@ -39,6 +39,7 @@ mod session_error;
 mod sessions;
 mod store;
 mod turns;
+mod users;
 
 pub use self::{
     counters::Counters,
@@ -51,4 +52,5 @@ pub use self::{
     session_error::SessionError,
     sessions::{Sessions, SessionsBuilder, StoreFailure},
     store::{Created, DynStore, Removed, Store, Written},
+    users::UserSessions,
 };

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use cloakroom_core::{CommitError, EditError, LoadError};
+use cloakroom_core::{CommitError, EditError, LoadError, RosterError};
 
 use crate::error::StoreError;
 
@@ -21,6 +21,8 @@ pub enum SessionError {
     Interrupted,
     /// What was loaded could not be used.
     Load(LoadError),
+    /// The user's sessions were not listed, or not all ended.
+    Roster(RosterError),
     /// The store could not be asked.
     Store(StoreError),
     /// The store is down and the request is served without a session: nothing can be written.
@@ -39,6 +41,12 @@ impl From<EditError> for SessionError {
     }
 }
 
+impl From<RosterError> for SessionError {
+    fn from(error: RosterError) -> Self {
+        Self::Roster(error)
+    }
+}
+
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -47,6 +55,7 @@ impl fmt::Display for SessionError {
             Self::Edit(error) => error.fmt(f),
             Self::Interrupted => f.write_str("the commit of the session broke down"),
             Self::Load(error) => error.fmt(f),
+            Self::Roster(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Unavailable => f.write_str("the store is down; the request is served without a session"),
         }
@@ -59,6 +68,7 @@ impl Error for SessionError {
             Self::Commit(error) => Some(error),
             Self::Edit(error) => Some(error),
             Self::Load(error) => Some(error),
+            Self::Roster(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Closed | Self::Interrupted | Self::Unavailable => None,
         }

@@ -1,5 +1,6 @@
 //! The handle of a request's session.
 
+mod accounts;
 mod commit;
 mod slot;
 

@@ -1,0 +1,154 @@
+//! Who is signed in, and the sessions of that user.
+
+use std::time::Duration;
+
+use cloakroom_core::{EditError, Handle, Listed, Loaded, Login, Principal, Which};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::Session;
+use crate::{session_error::SessionError, users::drive};
+
+impl Session {
+    /// Signs a user in: a new session, and the one that the visitor had ends. See [`Loaded::login`]. It happens with the
+    /// commit; [`Session::save`] tells at once whether it did. Check the credentials first.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] when the session cannot be loaded, or the user id or the lifetime does not fit.
+    pub async fn login<U: Serialize + ?Sized>(&self, user: &U, login: Login) -> Result<(), SessionError> {
+        // In a form that may cross an await, whatever the user id is.
+        let user = Principal::of(user)?;
+        let mut slot = self.shared.slot.lock().await;
+        // Over what cannot be read, too.
+        Ok(self.loaded(&mut slot).await?.login(user.as_json(), login)?)
+    }
+
+    /// Notes that the user has just proved again who they are ("sudo"). See [`Loaded::elevate`].
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] when the session cannot be loaded, or nobody is signed in.
+    pub async fn elevate(&self) -> Result<(), SessionError> {
+        self.with(Loaded::elevate).await
+    }
+
+    /// Ends the session: [`Session::destroy`] by the name that goes with [`Session::login`].
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] when the session cannot be loaded.
+    pub async fn logout(&self) -> Result<(), SessionError> {
+        self.destroy().await
+    }
+
+    /// Returns the id of the user who is signed in.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] when the session cannot be loaded, or the id is no `U`.
+    pub async fn principal<U: DeserializeOwned>(&self) -> Result<Option<U>, SessionError> {
+        self.read(|loaded| loaded.principal()).await.map(Option::flatten)
+    }
+
+    /// Tells whether the user proved who they are within this time, for steps that ask for it again. See
+    /// [`Loaded::authenticated_within`].
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] when the session cannot be loaded.
+    pub async fn authenticated_within(&self, time: Duration) -> Result<bool, SessionError> {
+        let now = self.shared.sessions.now();
+        let is_within = self.read(|loaded| Ok(loaded.authenticated_within(time, now))).await?;
+        Ok(is_within.unwrap_or(false))
+    }
+
+    /// Lists the sessions of the user who is signed in, newest first ("your devices").
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] when nobody is signed in, or the store cannot list.
+    pub async fn user_sessions(&self) -> Result<Vec<Listed>, SessionError> {
+        let step = self
+            .with(|loaded| {
+                let user = signed_in(loaded)?;
+                Ok::<_, EditError>(self.shared.sessions.engine().list_sessions(user, Some(loaded)))
+            })
+            .await?;
+        Ok(drive(&self.shared.sessions, step).await?)
+    }
+
+    /// Ends one of the user's sessions, by the handle that [`Session::user_sessions`] lists. Its own ends as by
+    /// [`Session::logout`].
+    ///
+    /// It goes on when the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] when nobody is signed in, no session of the user has the handle, or it could not be ended.
+    pub async fn end_session(&self, handle: Handle) -> Result<(), SessionError> {
+        if self.handle().await? == Some(handle) {
+            self.logout().await?;
+            return self.save().await;
+        }
+        self.end_many(Which::One(handle)).await
+    }
+
+    /// Ends all other sessions of the user.
+    ///
+    /// It goes on when the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] when nobody is signed in, or not all could be ended: try it again.
+    pub async fn end_other_sessions(&self) -> Result<(), SessionError> {
+        self.end_many(Which::Others).await
+    }
+
+    /// Ends all sessions of the user, this one last ("log out everywhere"). Once it succeeded, no session that the user had
+    /// when it began can be loaded.
+    ///
+    /// It goes on when the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] when nobody is signed in, or not all could be ended: try it again.
+    pub async fn end_all_sessions(&self) -> Result<(), SessionError> {
+        self.end_many(Which::Others).await?;
+        self.logout().await?;
+        self.save().await
+    }
+
+    /// Does what a change of the password asks for: the session gets a new id, and all others of the user end (ASVS 5.0,
+    /// 7.4.3). Call it when the new password is stored.
+    ///
+    /// It goes on when the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] when nobody is signed in, or not all could be ended: try it again.
+    pub async fn credentials_changed(&self) -> Result<(), SessionError> {
+        self.elevate().await?;
+        self.save().await?;
+        self.end_many(Which::Others).await
+    }
+
+    async fn end_many(&self, which: Which) -> Result<(), SessionError> {
+        let this = self.clone();
+        self.run(async move {
+            let sessions = &this.shared.sessions;
+            let step = this
+                .with(|loaded| {
+                    let user = signed_in(loaded)?;
+                    Ok::<_, EditError>(sessions.end_step(&user, which, Some(loaded)))
+                })
+                .await?;
+            drive(sessions, step).await?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn signed_in(loaded: &Loaded) -> Result<Principal, EditError> {
+    loaded.sign_in().map(|sign_in| sign_in.principal.clone()).ok_or(EditError::NotSignedIn)
+}
