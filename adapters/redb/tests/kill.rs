@@ -15,9 +15,9 @@ use std::{
     time::Duration,
 };
 
-use cloakroom_core::{Stored, Value};
+use cloakroom_core::{StoreKey, Stored, Value};
 use cloakroom_redb::{OpenError, RedbStore};
-use cloakroom_store::{Created, Removed, Store, Written};
+use cloakroom_store::{Created, Directory, Removed, Store, Written};
 use cloakroom_tokio::Tokio;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::task::JoinSet;
@@ -27,6 +27,8 @@ use self::common::key;
 const WRITERS: usize = 16;
 const KEYS_EACH: usize = 8;
 const KEYS: usize = WRITERS * KEYS_EACH;
+/// Members of the index are told of as keys from here on, with 1 as their number.
+const FIRST_MEMBER: usize = 1000;
 const TTL: Duration = Duration::from_secs(3600);
 
 fn main() {
@@ -71,7 +73,7 @@ fn next(seed: u64) -> u64 {
 // --- The process that is killed ---------------------------------------------------------------------------------------
 
 /// Writes as fast as it can, and says so: `S key number` before a value is sent (0 for a removal), `A key number version`
-/// after it was acknowledged.
+/// after it was acknowledged. Of members of the index it says the same, with 1 for those that are enrolled.
 async fn be_killed(path: PathBuf) {
     let store = RedbStore::open(path, Tokio).await.unwrap();
     say(format_args!("ready"));
@@ -88,7 +90,11 @@ async fn be_killed(path: PathBuf) {
             loop {
                 seed = next(seed);
                 let number = first + COUNT.fetch_add(1, Ordering::Relaxed);
-                write(&store, writer * KEYS_EACH + (seed >> 40) as usize % KEYS_EACH, number, seed >> 60).await;
+                let slot = writer * KEYS_EACH + (seed >> 40) as usize % KEYS_EACH;
+                match (seed >> 50) % 4 {
+                    0 => change_index(&store, slot, seed >> 60 < 10).await,
+                    _ => write(&store, slot, number, seed >> 60).await,
+                }
             }
         });
     }
@@ -120,6 +126,21 @@ async fn write(store: &RedbStore, slot: usize, fresh: u64, choice: u64) {
             say(format_args!("A {slot} {fresh} {}", version.as_u64().unwrap()));
         }
     }
+}
+
+/// Enrolls or unenrolls a member that no other task does.
+async fn change_index(store: &RedbStore, slot: usize, enrolls: bool) {
+    let (told, number) = (FIRST_MEMBER + slot, u8::from(enrolls));
+    say(format_args!("S {told} {number}"));
+    match enrolls {
+        true => store.enroll(&index(), &key(slot), TTL).await.unwrap(),
+        false => store.unenroll(&index(), &key(slot)).await.unwrap(),
+    }
+    say(format_args!("A {told} {number}"));
+}
+
+fn index() -> StoreKey {
+    StoreKey::new("the-index").unwrap()
 }
 
 fn say(line: std::fmt::Arguments<'_>) {
@@ -197,7 +218,8 @@ fn kills(rounds: u64) -> Result<(), Failed> {
                 slot.sent = Some(words[1]);
             } else {
                 *slot = Expected { acknowledged: words[1], sent: None };
-                assert!(words[1] == 0 || versions.insert(words[2]), "round {round}: a version came back");
+                let is_fresh = words.get(2).is_none_or(|&version| words[1] == 0 || versions.insert(version));
+                assert!(is_fresh, "round {round}: a version came back");
                 acknowledged += 1;
             }
         }
@@ -232,6 +254,9 @@ async fn look(path: &Path) -> (BTreeMap<usize, u64>, u64) {
         }
     }
     assert_eq!(store.metrics().entries, found.len() as u64);
+    let members = store.list(&index(), usize::MAX).await.unwrap();
+    assert_eq!(store.metrics().members, members.total);
+    found.extend((0..KEYS).filter(|&slot| members.keys.contains(&key(slot))).map(|slot| (FIRST_MEMBER + slot, 1)));
     let Created::Done(version) = store.create(&key(KEYS), &value(1), TTL).await.unwrap() else { panic!() };
     assert_eq!(store.remove(&key(KEYS), &version).await.unwrap(), Removed::Done);
     store.close().await;

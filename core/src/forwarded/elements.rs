@@ -26,7 +26,7 @@ impl<'h, L: DoubleEndedIterator<Item = &'h [u8]>> Elements<'h, L> {
     ///
     /// # Errors
     ///
-    /// [`AddressError`] when it is longer than what may still be read, or has no beginning.
+    /// [`AddressError::TooLong`] when it is longer than what may still be read.
     pub(super) fn next(&mut self) -> Result<Option<&'h [u8]>, AddressError> {
         let Some((line, is_cut)) = self.line.take().or_else(|| self.next_line()) else { return Ok(None) };
         if self.elements == 0 {
@@ -35,10 +35,9 @@ impl<'h, L: DoubleEndedIterator<Item = &'h [u8]>> Elements<'h, L> {
         self.elements -= 1;
         let comma = match self.header {
             ForwardedHeader::Forwarded => last_comma(line),
-            ForwardedHeader::XForwardedFor => Ok(line.iter().rposition(|&byte| byte == b',')),
+            ForwardedHeader::XForwardedFor => line.iter().rposition(|&byte| byte == b','),
         };
-        // Of a line that is cut, what has no beginning may have one further to the left.
-        let Some(comma) = comma.map_err(|error| if is_cut { AddressError::TooLong } else { error })? else {
+        let Some(comma) = comma else {
             self.bytes -= line.len();
             return if is_cut { Err(AddressError::TooLong) } else { Ok(Some(line)) };
         };
@@ -55,32 +54,21 @@ impl<'h, L: DoubleEndedIterator<Item = &'h [u8]>> Elements<'h, L> {
     }
 }
 
-/// The place of the last comma that is in no quoted string (RFC 9110, section 5.6.4).
-///
-/// # Errors
-///
-/// [`AddressError::Malformed`] when a quote that closes a string has none that opens it.
-fn last_comma(line: &[u8]) -> Result<Option<usize>, AddressError> {
+/// The place of the last comma that is in no quoted string (RFC 9110, section 5.6.4), where what follows it is
+/// well-formed. What follows is not well-formed wherever this finds another one, or none.
+fn last_comma(line: &[u8]) -> Option<usize> {
     let mut is_quoted = false;
-    let mut end = line.len();
-    while let Some((&last, before)) = line[..end].split_last() {
-        end = before.len();
-        match last {
-            b',' if !is_quoted => return Ok(Some(end)),
-            b'"' if !is_quoted => is_quoted = true,
-            b'"' => {
-                // An odd number of backslashes escapes the quote. An even number escapes itself; what follows it neither
-                // opens a string nor, as we are in one, closes it.
-                let backslashes = before.iter().rev().take_while(|&&byte| byte == b'\\').count();
-                end -= backslashes;
-                match backslashes {
-                    0 => is_quoted = false,
-                    even if even % 2 == 0 => return Err(AddressError::Malformed),
-                    _ => {}
-                }
+    for (place, &byte) in line.iter().enumerate().rev() {
+        match byte {
+            b',' if !is_quoted => return Some(place),
+            b'"' if is_quoted => {
+                // An odd number of backslashes escapes the quote, an even number only itself.
+                let backslashes = line[..place].iter().rev().take_while(|&&byte| byte == b'\\').count();
+                is_quoted = backslashes % 2 == 1;
             }
+            b'"' => is_quoted = true,
             _ => {}
         }
     }
-    if is_quoted { Err(AddressError::Malformed) } else { Ok(None) }
+    None
 }

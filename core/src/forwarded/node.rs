@@ -60,7 +60,6 @@ fn value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         match inside.get(at)? {
             b'"' => return Some((&inside[..at], &inside[at + 1..])),
             b'\\' if is_text(*inside.get(at + 1)?) => at += 2,
-            b'\\' => return None,
             &byte if is_text(byte) => at += 1,
             _ => return None,
         }

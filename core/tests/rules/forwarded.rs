@@ -319,6 +319,9 @@ fn elements_and_bytes_have_bounds_from_the_right() {
         assert_eq!(client(header, &[&padded(bytes + 1)]), Err(TooLong));
         assert_eq!(client(header, &[&padded(bytes - trusted.len()), trusted]), Ok(ip("1.2.3.4")));
         assert_eq!(client(header, &[&padded(bytes - trusted.len() + 1), trusted]), Err(TooLong));
+        let pair = format!("{trusted},{trusted}");
+        assert_eq!(client(header, &[&padded(bytes - pair.len()), &pair]), Ok(ip("1.2.3.4")));
+        assert_eq!(client(header, &[&padded(bytes - pair.len() + 1), &pair]), Err(TooLong));
         let one = |n: usize| format!("{},{trusted}", padded(n));
         assert_eq!(client(header, &[&one(bytes - trusted.len() - 1)]), Ok(ip("1.2.3.4")));
         assert_eq!(client(header, &[&one(bytes - trusted.len())]), Err(TooLong));

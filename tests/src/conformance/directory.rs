@@ -1,6 +1,7 @@
 //! Indexes: who is enrolled in which, and for how long.
 
-use std::{future::Future, time::Duration};
+mod crowd;
+mod times;
 
 use cloakroom_core::{Members, StoreKey, limits::MAX_STORE_KEY};
 use cloakroom_store::Created;
@@ -8,9 +9,17 @@ use cloakroom_store::Created;
 use super::{
     Held,
     bench::{Bench, LONG},
-    cancel::Cut,
     ensure,
-    handle::Handle,
+};
+
+pub(super) use self::{
+    crowd::{
+        leaves_a_dropped_enrolment_done_or_not, leaves_a_dropped_unenrolment_done_or_not, loses_none_of_many_at_once,
+    },
+    times::{
+        lists_a_member_as_long_as_its_longest_enrolment, lists_a_member_no_longer_than_asked,
+        outlives_all_but_its_longest_member, takes_any_time_to_live,
+    },
 };
 
 const TASKS: usize = 8;
@@ -132,7 +141,8 @@ pub(super) async fn lists_every_member_of_many(bench: Bench) -> Held {
 }
 
 pub(super) async fn keeps_indexes_apart(bench: Bench) -> Held {
-    let ends = ["", "a", "aa", "ab", "A", "*", "?", "[a]", "{a}", "{a}b", "{}", "%", "_", ":", "-", "\\", "'", "\"", "~"];
+    let ends =
+        ["", "a", "aa", "ab", "A", "*", "?", "[a]", "{a}", "{a}b", "{}", "%", "_", ":", "-", "\\", "'", "\"", "~"];
     let indexes = ends.map(|end| bench.key_of(&format!("index{end}")));
     are_told_apart(&bench, &indexes).await
 }
@@ -231,210 +241,6 @@ pub(super) async fn is_apart_from_sessions(bench: Bench) -> Held {
     store.removed(&index, &version).await?;
     store.lists(&index, &[&index], RULE).await?;
     store.is_absent(&index, RULE).await
-}
-
-pub(super) async fn lists_a_member_no_longer_than_asked(bench: Bench) -> Held {
-    const RULE: &str = "a member whose time is over is not listed";
-    let store = bench.store();
-    let (index, alone) = (bench.key(), bench.key());
-    let [brief, long, also_brief] = [bench.key(), bench.key(), bench.key()];
-    for (index, member, ttl) in [
-        (&index, &brief, bench.brief()),
-        (&index, &long, LONG),
-        (&index, &also_brief, bench.brief()),
-        (&alone, &brief, bench.brief()),
-    ] {
-        store.enroll(index, member, ttl).await?;
-    }
-    bench.outlive(bench.brief()).await;
-    store.lists(&index, &[&long], RULE).await?;
-    store.lists(&alone, &[], RULE).await?;
-    let part = store.list(&index, 1).await?;
-    ensure((part.keys, part.total) == (vec![long.clone()], 1), "what is over takes no place in a listing")?;
-    // What is over is as if it had never been.
-    store.unenroll(&index, &brief).await?;
-    store.enroll(&index, &also_brief, LONG).await?;
-    store.enroll(&alone, &brief, LONG).await?;
-    store.lists(&index, &[&long, &also_brief], "what is over can be enrolled again").await?;
-    store.lists(&alone, &[&brief], "what is over can be enrolled again").await
-}
-
-pub(super) async fn lists_a_member_as_long_as_its_longest_enrolment(bench: Bench) -> Held {
-    let store = bench.store();
-    let (index, also_index) = (bench.key(), bench.key());
-    let [shortened, prolonged, over] = [bench.key(), bench.key(), bench.key()];
-    let brief = bench.brief();
-    store.enroll(&index, &shortened, LONG).await?;
-    store.enroll(&index, &shortened, brief).await?;
-    store.enroll(&index, &shortened, Duration::ZERO).await?;
-    store.enroll(&also_index, &prolonged, brief).await?;
-    store.enroll(&also_index, &prolonged, LONG).await?;
-    store.enroll(&also_index, &over, brief / 2).await?;
-    store.enroll(&also_index, &over, brief).await?;
-    bench.outlive(brief).await;
-    store.lists(&index, &[&shortened], "a shorter enrolment shortens nothing").await?;
-    store.lists(&also_index, &[&prolonged], "a longer enrolment prolongs, and by no more than it asks").await
-}
-
-pub(super) async fn outlives_all_but_its_longest_member(bench: Bench) -> Held {
-    const RULE: &str = "an index is there as long as its longest member";
-    let store = bench.store();
-    let [first, last, without, all_brief] = [bench.key(), bench.key(), bench.key(), bench.key()];
-    let [brief, long, longer] = [bench.key(), bench.key(), bench.key()];
-    // Whichever came first.
-    store.enroll(&first, &long, LONG).await?;
-    store.enroll(&first, &brief, bench.brief()).await?;
-    store.enroll(&last, &brief, bench.brief()).await?;
-    store.enroll(&last, &long, LONG).await?;
-    // Also where the longest went.
-    store.enroll(&without, &longer, LONG * 2).await?;
-    store.enroll(&without, &long, LONG).await?;
-    store.unenroll(&without, &longer).await?;
-    store.enroll(&without, &brief, bench.brief()).await?;
-    store.enroll(&all_brief, &brief, bench.brief() / 2).await?;
-    store.enroll(&all_brief, &long, bench.brief()).await?;
-    bench.outlive(bench.brief()).await;
-    for index in [&first, &last, &without] {
-        store.lists(index, &[&long], RULE).await?;
-    }
-    store.lists(&all_brief, &[], RULE).await
-}
-
-pub(super) async fn takes_any_time_to_live(bench: Bench) -> Held {
-    let (store, index) = (bench.store(), bench.key());
-    let day = Duration::from_secs(24 * 60 * 60);
-    let mut kept = Vec::new();
-    for ttl in [Duration::MAX, Duration::from_secs(u64::MAX), 400 * day, 100_000 * day, LONG] {
-        let member = bench.key();
-        store.enroll(&index, &member, ttl).await?;
-        kept.push(member);
-    }
-    let over = [Duration::ZERO, Duration::from_nanos(1), Duration::from_micros(999)];
-    for ttl in over {
-        store.enroll(&index, &bench.key(), ttl).await?;
-    }
-    bench.outlive(over[2]).await;
-    store.lists(&index, &kept.iter().collect::<Vec<_>>(), "a member is listed for its time, however long or short").await
-}
-
-/// Tasks enroll and unenroll side by side, each its own members.
-pub(super) async fn loses_none_of_many_at_once(bench: Bench) -> Held {
-    const RULE: &str = "what many do at once to an index is all done";
-    const EACH: usize = 12;
-    let (store, index) = (bench.store(), bench.key());
-    let mut gone = Vec::new();
-    for _ in 0..TASKS * EACH {
-        let member = bench.key();
-        store.enroll(&index, &member, LONG).await?;
-        gone.push(member);
-    }
-    let change = |task: usize| {
-        let (bench, store, index) = (bench.clone(), bench.store(), index.clone());
-        let gone = gone[task * EACH..(task + 1) * EACH].to_vec();
-        async move {
-            let mut kept = Vec::new();
-            for gone in gone {
-                let member = bench.key();
-                store.enroll(&index, &member, LONG).await?;
-                store.unenroll(&index, &gone).await?;
-                kept.push(member);
-                let there = store.members(&index).await?;
-                ensure(kept.iter().all(|kept| there.contains(kept)), "a member is there from its enrolment on")?;
-                ensure(!there.contains(&gone), "a member is gone from its unenrolment on")?;
-            }
-            Ok(kept)
-        }
-    };
-    let kept = bench.together(TASKS, change).await?.concat();
-    store.lists(&index, &kept.iter().collect::<Vec<_>>(), RULE).await
-}
-
-pub(super) async fn leaves_a_dropped_enrolment_done_or_not(bench: Bench) -> Held {
-    const RULE: &str = "an enrolment that is dropped happens as a whole or not at all";
-    let brief = bench.brief() * 2;
-    let enroll = move |bench: Bench, index: StoreKey, member: StoreKey, cut: Cut| async move {
-        cut.off(&bench, bench.store().enroll(&index, &member, brief)).await.transpose().map(drop)
-    };
-    let rounds = rounds(&bench, enroll).await?;
-    let store = bench.store();
-    for round in &rounds {
-        round.holds(&store, RULE).await?;
-    }
-    // Half an enrolment could be one without an end.
-    bench.outlive(brief).await;
-    for Round { index, kept, dropped } in &rounds {
-        store.lists(index, &[kept], &format!("{RULE}, with its time")).await?;
-        for member in dropped {
-            store.enroll(index, member, LONG).await?;
-        }
-        let all: Vec<_> = dropped.iter().chain([kept]).collect();
-        store.lists(index, &all, "what was dropped can be done again").await?;
-    }
-    Ok(())
-}
-
-pub(super) async fn leaves_a_dropped_unenrolment_done_or_not(bench: Bench) -> Held {
-    const RULE: &str = "an unenrolment that is dropped happens as a whole or not at all";
-    let unenroll = |bench: Bench, index: StoreKey, member: StoreKey, cut: Cut| async move {
-        let store = bench.store();
-        store.enroll(&index, &member, LONG).await?;
-        cut.off(&bench, store.unenroll(&index, &member)).await.transpose().map(drop)
-    };
-    let rounds = rounds(&bench, unenroll).await?;
-    let store = bench.store();
-    for round in &rounds {
-        round.holds(&store, RULE).await?;
-        for member in &round.dropped {
-            store.unenroll(&round.index, member).await?;
-        }
-        store.lists(&round.index, &[&round.kept], "what was dropped can be done again").await?;
-    }
-    Ok(())
-}
-
-/// What a task left in an index of its own.
-struct Round {
-    index: StoreKey,
-    /// Which nothing that was dropped is about.
-    kept: StoreKey,
-    /// Members of which the last operation was dropped.
-    dropped: Vec<StoreKey>,
-}
-
-impl Round {
-    async fn holds(&self, store: &Handle, rule: &str) -> Held {
-        let there = store.members(&self.index).await?;
-        ensure(there.contains(&self.kept), &format!("{rule}, and touches no other"))?;
-        ensure(there.iter().all(|there| *there == self.kept || self.dropped.contains(there)), rule)
-    }
-}
-
-/// Has tasks drop operations, each at another moment.
-async fn rounds<F>(
-    bench: &Bench,
-    operation: impl Fn(Bench, StoreKey, StoreKey, Cut) -> F + Clone + Send + Sync + 'static,
-) -> Held<Vec<Round>>
-where
-    F: Future<Output = Held> + Send,
-{
-    const EACH: usize = 24;
-    let task = |task: usize| {
-        let (bench, operation) = (bench.clone(), operation.clone());
-        async move {
-            let mut round = Round { index: bench.key(), kept: bench.key(), dropped: Vec::new() };
-            bench.store().enroll(&round.index, &round.kept, LONG).await?;
-            for number in 0..EACH {
-                let member = bench.key();
-                operation(bench.clone(), round.index.clone(), member.clone(), Cut::of(task * EACH + number)).await?;
-                round.dropped.push(member);
-            }
-            Ok(round)
-        }
-    };
-    let rounds = bench.together(TASKS, task).await?;
-    // Until nothing can be under way any more.
-    bench.sleep(Duration::from_millis(100)).await;
-    Ok(rounds)
 }
 
 pub(super) async fn prints_no_index_and_no_member(bench: Bench) -> Held {

@@ -301,8 +301,7 @@ fn limits(map: fn(usize) -> usize) -> Wrong {
 
 /// Changes times to live before anybody is enrolled.
 fn times(map: fn(Duration) -> Outcome<Duration>) -> Wrong {
-    Wrong::new()
-        .enroll(move |store, index, member, ttl| async move { store.enroll(&index, &member, map(ttl)?).await })
+    Wrong::new().enroll(move |store, index, member, ttl| async move { store.enroll(&index, &member, map(ttl)?).await })
 }
 
 /// Changes the keys of indexes before any operation sees them.
@@ -318,9 +317,8 @@ fn maps_indexes(map: fn(&str) -> String) -> Wrong {
 fn joined() -> Wrong {
     let rows = StoreKey::new("rows").unwrap();
     let [to_enroll, to_unenroll, to_list] = [(); 3].map(|()| rows.clone());
-    let join = |index: &StoreKey, member: &StoreKey| {
-        StoreKey::new(&format!("{}{}", index.as_str(), member.as_str())).unwrap()
-    };
+    let join =
+        |index: &StoreKey, member: &StoreKey| StoreKey::new(&format!("{}{}", index.as_str(), member.as_str())).unwrap();
     Wrong::new()
         .enroll(move |store, index, member, ttl| {
             let rows = to_enroll.clone();

@@ -68,9 +68,7 @@ impl Wrong {
             unenroll: Box::new(|store, index, member| {
                 Box::pin(async move { Directory::unenroll(&store, &index, &member).await })
             }),
-            list: Box::new(|store, index, limit| {
-                Box::pin(async move { Directory::list(&store, &index, limit).await })
-            }),
+            list: Box::new(|store, index, limit| Box::pin(async move { Directory::list(&store, &index, limit).await })),
             keeps_indexes: true,
             shown: Box::new(|| "Wrong".to_owned()),
         }

@@ -13,7 +13,8 @@ use cloakroom_tests::{
 use cloakroom_tokio::Tokio;
 
 use crate::common::{
-    LONG, config, create, enroll, index, key, list, load, on_tokio, replace, store, touch, unenroll, until, value, version,
+    LONG, config, create, enroll, index, key, list, load, on_tokio, replace, store, touch, unenroll, until, value,
+    version,
 };
 
 tests! {

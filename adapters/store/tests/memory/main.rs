@@ -6,5 +6,6 @@ mod common;
 mod concurrency;
 mod expiry;
 mod full;
+mod indexes;
 mod operations;
 mod sweeping;
