@@ -167,6 +167,8 @@ impl Error for ReplayError {}
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EditError {
+    /// The source of randomness failed.
+    Entropy,
     /// The key has more than [`MAX_DATA_KEY`] bytes.
     KeyTooLong,
     /// The lifetime is longer than the engine's longest, or later than the session's absolute deadline.
@@ -192,6 +194,7 @@ impl From<ReplayError> for EditError {
 impl fmt::Display for EditError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Entropy => f.write_str("the source of randomness failed"),
             Self::KeyTooLong => write!(f, "a key of the session's data has more than {MAX_DATA_KEY} bytes"),
             Self::Lifetime => f.write_str("the lifetime is longer than allowed; a session's can only be shortened"),
             Self::NotSignedIn => f.write_str("nobody is signed in"),

@@ -4,7 +4,9 @@ use core::{error::Error, fmt, time::Duration};
 use std::sync::Arc;
 
 use crate::{
+    binding::{Binder, Binding},
     cookie::{CookieError, CookiePolicy, SameSite},
+    csrf::CsrfTokens,
     entropy::Entropy,
     id::InvalidStoreKey,
     keyring::{KeyId, Keyring},
@@ -77,6 +79,7 @@ impl Engine {
             tokens: None,
             keys: None,
             codec: Box::new(JsonCodec),
+            binding: None,
         }
     }
 
@@ -140,6 +143,8 @@ pub(crate) struct Policy {
     pub(crate) tokens: Box<dyn TokenScheme>,
     pub(crate) keys: Box<dyn KeyScheme>,
     pub(crate) codec: Box<dyn Codec>,
+    pub(crate) binder: Option<Binder>,
+    pub(crate) csrf: CsrfTokens,
 }
 
 impl Policy {
@@ -179,6 +184,7 @@ pub struct EngineBuilder {
     tokens: Option<Box<dyn TokenScheme>>,
     keys: Option<Box<dyn KeyScheme>>,
     codec: Box<dyn Codec>,
+    binding: Option<Binding>,
 }
 
 impl EngineBuilder {
@@ -267,6 +273,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Binds sessions to clients like the one that they were made for; by default none is bound.
+    pub fn bind_to(mut self, binding: Binding) -> Self {
+        self.binding = Some(binding);
+        self
+    }
+
     /// Replaces the token scheme, [`SignedTokens`] by default.
     pub fn token_scheme(mut self, scheme: impl TokenScheme + 'static) -> Self {
         self.tokens = Some(Box::new(scheme));
@@ -334,6 +346,8 @@ impl EngineBuilder {
             tokens,
             keys,
             codec: self.codec,
+            binder: self.binding.map(|binding| Binder::new(binding, &self.keyring, &self.name)),
+            csrf: CsrfTokens::new(&self.keyring, &self.name),
         };
         Ok(Engine { policy: Arc::new(policy) })
     }

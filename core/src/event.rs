@@ -10,6 +10,8 @@ use crate::{keyring::KeyId, limits::MAX_EVENTS};
 pub enum Event {
     /// Several tickets opened different sessions: the request has none.
     Ambiguous,
+    /// A ticket came from a client unlike the one that its session is bound to.
+    BindingMismatch,
     /// Others changed the session meanwhile; the edits were replayed this many times.
     Conflict(u32),
     /// A session was made.
@@ -57,8 +59,9 @@ pub enum Event {
 
 impl Event {
     /// Every name that [`Event::name`] can return, in order.
-    pub const NAMES: [&'static str; 22] = [
+    pub const NAMES: [&'static str; 23] = [
         "ambiguous",
+        "binding_mismatch",
         "conflict",
         "created",
         "cross_site",
@@ -91,27 +94,28 @@ impl Event {
     pub const fn index(self) -> usize {
         match self {
             Self::Ambiguous => 0,
-            Self::Conflict(_) => 1,
-            Self::Created => 2,
-            Self::CrossSite => 3,
-            Self::Elevated => 4,
-            Self::Ended => 5,
-            Self::Expired => 6,
-            Self::ForgedToken => 7,
-            Self::HeaderCapped => 8,
-            Self::Lost => 9,
-            Self::MalformedToken => 10,
-            Self::NotFound => 11,
-            Self::Renewed => 12,
-            Self::ReusedEnded => 13,
-            Self::ReusedRenewed => 14,
-            Self::SignedIn => 15,
-            Self::Superseded => 16,
-            Self::TooManyHops => 17,
-            Self::Touched => 18,
-            Self::Undecodable => 19,
-            Self::UnknownKey(_) => 20,
-            Self::Vanished => 21,
+            Self::BindingMismatch => 1,
+            Self::Conflict(_) => 2,
+            Self::Created => 3,
+            Self::CrossSite => 4,
+            Self::Elevated => 5,
+            Self::Ended => 6,
+            Self::Expired => 7,
+            Self::ForgedToken => 8,
+            Self::HeaderCapped => 9,
+            Self::Lost => 10,
+            Self::MalformedToken => 11,
+            Self::NotFound => 12,
+            Self::Renewed => 13,
+            Self::ReusedEnded => 14,
+            Self::ReusedRenewed => 15,
+            Self::SignedIn => 16,
+            Self::Superseded => 17,
+            Self::TooManyHops => 18,
+            Self::Touched => 19,
+            Self::Undecodable => 20,
+            Self::UnknownKey(_) => 21,
+            Self::Vanished => 22,
         }
     }
 }

@@ -94,7 +94,9 @@
 
 #![forbid(unsafe_code)]
 
+mod binding;
 pub mod cookie;
+mod csrf;
 mod data;
 mod edits;
 mod engine;
@@ -111,6 +113,7 @@ pub mod limits;
 mod loaded;
 mod login;
 mod machine;
+mod macs;
 mod op;
 mod principal;
 mod record;
@@ -123,6 +126,7 @@ mod value;
 mod wire;
 
 pub use self::{
+    binding::{Binding, Bound, Mismatch},
     cookie::{CookieError, CookieName, CookiePolicy, InvalidCookieName, SameSite},
     data::Data,
     edits::{EditError, ReplayError},

@@ -9,6 +9,7 @@ use crate::{
     data::Data,
     edits::{Edit, EditError, Edits, ReplayError, UpdateFn, difference, whole_from},
     engine::Policy,
+    entropy::Entropy,
     id::Handle,
     json::Json,
     lifetime::Lifetime,
@@ -35,6 +36,8 @@ pub struct Loaded {
     pub(crate) login: Option<LoginMark>,
     pub(crate) rotate: bool,
     pub(crate) lifetime: Option<Lifetime>,
+    /// The lineage that a session has once it is made, where something was told of it.
+    pub(crate) promised: Option<Nonce>,
 }
 
 impl Loaded {
@@ -53,6 +56,7 @@ impl Loaded {
             login: None,
             rotate: false,
             lifetime: None,
+            promised: None,
         }
     }
 
@@ -335,6 +339,32 @@ impl Loaded {
             || self.sign_in().is_some_and(|sign_in| self.elevate || now.since(sign_in.authenticated) <= time)
     }
 
+    /// Makes a token for a form or a header, which a page of another site cannot know: see [`Loaded::is_csrf_token`]. Each
+    /// call makes another text. It goes with the session and what that is renewed to, and not beyond a login. A session that
+    /// is not stored yet is made for it.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Undecodable`] when the record is unreadable, [`EditError::Entropy`] when the source of randomness fails.
+    pub fn csrf_token(&mut self, entropy: &mut impl Entropy) -> Result<String, EditError> {
+        self.check_readable()?;
+        let lineage = match (self.record().map(|record| record.lineage), self.promised) {
+            (Some(lineage), _) | (None, Some(lineage)) => lineage,
+            (None, None) => {
+                let mut bytes = [0; Nonce::LEN];
+                entropy.fill(&mut bytes).map_err(|_| EditError::Entropy)?;
+                *self.promised.insert(Nonce::from_bytes(bytes))
+            }
+        };
+        self.policy.csrf.mint(lineage, entropy).map_err(|_| EditError::Entropy)
+    }
+
+    /// Tells whether a token was made by [`Loaded::csrf_token`] for the session that was loaded. It takes as long for every
+    /// wrong one.
+    pub fn is_csrf_token(&self, token: &[u8]) -> bool {
+        self.record().is_some_and(|record| self.policy.csrf.verify(record.lineage, token))
+    }
+
     /// Tells whether nothing is stored for this session: no ticket opened one, or it was destroyed or is to be replaced by
     /// a login.
     pub fn is_new(&self) -> bool {
@@ -376,7 +406,9 @@ impl Loaded {
 
     /// Tells whether the commit has something to write for the data or the lifetime.
     pub(crate) fn is_changed(&self) -> bool {
-        self.data.is_changed() || (self.lifetime.is_some() && !self.is_new())
+        self.data.is_changed()
+            || (self.lifetime.is_some() && !self.is_new())
+            || (self.promised.is_some() && self.record().is_none())
     }
 
     pub(crate) fn drop_edits(&mut self) {
@@ -386,6 +418,7 @@ impl Loaded {
         self.edits.clear();
         self.data.revert();
         self.lifetime = None;
+        self.promised = None;
         self.elevate = false;
         self.rotate = false;
     }

@@ -3,7 +3,7 @@
 use core::{fmt, time::Duration};
 
 use crate::{
-    data::Data, id::StoreKey, json::Json, lifetime::Lifetime, limits::NONCES_KEPT, principal::SignIn, time::UnixTime,
+    binding::Bound, data::Data, id::StoreKey, json::Json, lifetime::Lifetime, limits::NONCES_KEPT, principal::SignIn, time::UnixTime,
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -35,6 +35,8 @@ pub struct Record {
     pub issued: UnixTime,
     /// What this session and those that it was renewed or elevated to have in common, and no other has.
     pub lineage: Nonce,
+    /// The client that it is bound to.
+    pub binding: Option<Bound>,
     /// Who is signed in.
     pub sign_in: Option<SignIn>,
     /// How many commits changed the session.
@@ -61,6 +63,7 @@ impl Record {
             persistent: lifetime.is_persistent(),
             issued: now,
             lineage: Nonce::default(),
+            binding: None,
             sign_in: None,
             commits: 0,
             nonces: Nonces::default(),

@@ -13,6 +13,7 @@ use core::net::IpAddr;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestInfo<'a> {
     address: Option<IpAddr>,
+    binding: Option<&'a [u8]>,
     method: Option<&'a str>,
     sec_fetch_mode: Option<&'a [u8]>,
     sec_fetch_site: Option<&'a [u8]>,
@@ -22,7 +23,7 @@ pub struct RequestInfo<'a> {
 impl<'a> RequestInfo<'a> {
     /// Makes an empty one.
     pub const fn new() -> Self {
-        Self { address: None, method: None, sec_fetch_mode: None, sec_fetch_site: None, user_agent: None }
+        Self { address: None, binding: None, method: None, sec_fetch_mode: None, sec_fetch_site: None, user_agent: None }
     }
 
     /// Sets the client's address: the connection's peer, or what [`TrustedProxies`](crate::TrustedProxies) make of it. Left
@@ -30,6 +31,13 @@ impl<'a> RequestInfo<'a> {
     #[must_use = "this returns the changed value"]
     pub const fn address(mut self, address: IpAddr) -> Self {
         self.address = Some(address);
+        self
+    }
+
+    /// Sets what the application binds sessions to; see [`Binding::bytes`](crate::Binding::bytes).
+    #[must_use = "this returns the changed value"]
+    pub const fn binding(mut self, bytes: &'a [u8]) -> Self {
+        self.binding = Some(bytes);
         self
     }
 
@@ -64,6 +72,10 @@ impl<'a> RequestInfo<'a> {
     /// Returns the client's address, if it is known.
     pub const fn known_address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    pub(crate) const fn known_binding(&self) -> Option<&'a [u8]> {
+        self.binding
     }
 
     /// Returns the value of the `User-Agent` header, if there is one.

@@ -4,6 +4,7 @@ use core::{fmt, ops::ControlFlow};
 use std::sync::Arc;
 
 use crate::{
+    binding::Client,
     cookie::{Scan, scan},
     engine::Policy,
     entropy::Entropy,
@@ -42,6 +43,8 @@ pub(crate) struct Shell {
     pub(crate) may_create: bool,
     /// A new ticket sent with this request's response reaches the page.
     pub(crate) may_renew: bool,
+    /// What the client is like, where sessions are bound to that.
+    pub(crate) client: Option<Client>,
 }
 
 #[allow(clippy::large_enum_variant, reason = "an untouched request must not allocate")]
@@ -55,7 +58,7 @@ impl Shell {
     /// For what an engine does of itself, without a request.
     pub(crate) fn of_engine(policy: Arc<Policy>) -> Self {
         let events = Events::default();
-        Self { policy, accessed: false, events, owed: None, may_create: true, may_renew: true }
+        Self { policy, accessed: false, events, owed: None, may_create: true, may_renew: true, client: None }
     }
 }
 
@@ -67,7 +70,9 @@ impl Session {
     ) -> Self {
         let candidates = Candidates::find(&policy, cookie_headers);
         let withheld = candidates.is_empty() && policy.withholds_cookie(request);
-        let shell = Shell { may_create: !withheld, may_renew: request.may_renew(), ..Shell::of_engine(policy) };
+        let client = policy.binder.as_ref().map(|binder| binder.client(request));
+        let may_renew = request.may_renew();
+        let shell = Shell { may_create: !withheld, may_renew, client, ..Shell::of_engine(policy) };
         Self { shell, state: State::Unopened(candidates) }
     }
 
@@ -180,14 +185,19 @@ impl<'s> Load<'s> {
     /// [`LoadError::Undecodable`] when a record does not decode. The next [`Session::access`] is then
     /// [`Access::Ready`], but of the data only [`Loaded::destroy`] works.
     pub fn supply(self, found: Option<Stored>, now: UnixTime) -> Result<Access<'s>, LoadError> {
-        let Shell { policy, events, .. } = &mut self.session.shell;
+        let Shell { policy, events, client, .. } = &mut self.session.shell;
         let State::Admitting(admission) = &mut self.session.state else { return Ok(self.session.access()) };
-        let opened = match admission.arrive(policy, found, now, events) {
+        let opened = match admission.arrive(policy, found, now, *client, events) {
             Arrival::Another => return Ok(Access::Load(self)),
             Arrival::Opened(opened) => opened,
         };
         let undecodable = matches!(opened, Opened::Undecodable { .. });
-        self.session.state = State::Ready(Loaded::new(Arc::clone(policy), opened));
+        let destroys = matches!(opened, Opened::Dead(_)) && admission.destroys();
+        let mut loaded = Loaded::new(Arc::clone(policy), opened);
+        if destroys {
+            loaded.destroy();
+        }
+        self.session.state = State::Ready(loaded);
         if undecodable { Err(LoadError::Undecodable) } else { Ok(self.session.access()) }
     }
 }

@@ -20,6 +20,7 @@ use core::{ops::ControlFlow, time::Duration};
 use std::sync::Arc;
 
 use crate::{
+    binding::{Binder, Client},
     engine::Policy,
     event::{Event, Events},
     id::StoreKey,
@@ -129,6 +130,8 @@ pub(crate) struct Admission {
     best: Opened,
     /// How the request stood before, where it looks again.
     before: Option<Standing>,
+    /// A session ends because its ticket came from another client.
+    destroys: bool,
 }
 
 /// What a load brought the admission to.
@@ -165,7 +168,7 @@ impl Admission {
     }
 
     fn at(key: StoreKey, tickets: Vec4<Ticket>) -> Self {
-        Self { tickets, index: 0, key, hops: 0, since: None, best: Opened::Absent, before: None }
+        Self { tickets, index: 0, key, hops: 0, since: None, best: Opened::Absent, before: None, destroys: false }
     }
 
     /// Returns the key to load.
@@ -179,6 +182,7 @@ impl Admission {
         policy: &Policy,
         found: Option<Stored>,
         now: UnixTime,
+        client: Option<Client>,
         events: &mut Events,
     ) -> Arrival {
         let loaded_at = *self.since.get_or_insert(now);
@@ -219,7 +223,15 @@ impl Admission {
                 Opened::Undecodable { target: target(self.key.clone(), Some(version)), error }
             }
             Sight::Record(live) => match expires_in {
-                Some(ttl) if is_in_time(policy, &live.record, ttl, now) => self.admit(live, ttl, loaded_at),
+                Some(ttl) if is_in_time(policy, &live.record, ttl, now) => {
+                    if is_bound_to_another(policy, &live.record, client) {
+                        events.push(Event::BindingMismatch);
+                        self.destroys |= policy.binder.as_ref().is_some_and(Binder::destroys);
+                        Opened::Dead(target(live.key, Some(live.version)))
+                    } else {
+                        self.admit(live, ttl, loaded_at)
+                    }
+                }
                 _ => {
                     events.push(Event::Expired);
                     Opened::Dead(target(live.key, Some(live.version)))
@@ -244,6 +256,11 @@ impl Admission {
             Opened::Dead(target) if self.before.is_some() => Opened::Superseded(Some(target)),
             opened => opened,
         })
+    }
+
+    /// Tells whether what is dead ends with this request, though nobody asked for it.
+    pub(crate) fn destroys(&self) -> bool {
+        self.destroys
     }
 
     fn admit(&self, live: Live, expires_in: Duration, loaded_at: UnixTime) -> Opened {
@@ -286,6 +303,13 @@ impl Admission {
 
 pub(crate) fn is_superseded(policy: &Policy, ended: &Ended, now: UnixTime) -> bool {
     ended.cause != EndCause::Destroy && now.since(ended.at) < policy.superseded
+}
+
+fn is_bound_to_another(policy: &Policy, record: &Record, client: Option<Client>) -> bool {
+    match (&policy.binder, &record.binding, client) {
+        (Some(binder), Some(bound), Some(client)) => !binder.matches(bound, client),
+        _ => false,
+    }
 }
 
 pub(crate) fn is_in_time(policy: &Policy, record: &Record, expires_in: Duration, now: UnixTime) -> bool {

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::{
+    binding::Bound,
     data::Data,
     edits::Edits,
     engine::Policy,
@@ -149,6 +150,10 @@ pub(crate) struct Job {
     pub(crate) carry: Carry,
     /// How many sessions the user may have who signs in.
     pub(crate) limit: Option<(usize, Excess)>,
+    /// What a new session is bound to.
+    pub(crate) binding: Option<Bound>,
+    /// The lineage that a new session was promised.
+    pub(crate) lineage: Option<Nonce>,
     /// The index in which the session stands that was loaded.
     pub(crate) index: Option<StoreKey>,
 
@@ -187,6 +192,8 @@ impl Job {
             entry: None,
             carry: Carry::default(),
             limit: None,
+            binding: None,
+            lineage: None,
             index: None,
             nonce,
             id: None,
@@ -208,7 +215,8 @@ impl Job {
     /// Makes the record of a new session.
     pub(crate) fn first_record(&self, policy: &Policy, data: Data) -> Box<Record> {
         let mut record = Box::new(Record::new(self.now, self.lifetime.unwrap_or(policy.lifetime)));
-        record.lineage = self.nonce;
+        record.lineage = self.lineage.unwrap_or(self.nonce);
+        record.binding = self.binding;
         record.sign_in.clone_from(&self.entry);
         record.data = data;
         record
@@ -247,6 +255,7 @@ impl Job {
         record.predecessor = (reason == Reason::Renewal && policy.codec.has_markers()).then_some(old);
         if let (Reason::Elevation, Some(sign_in)) = (reason, &mut record.sign_in) {
             sign_in.authenticated = self.now;
+            record.binding = self.binding.or(record.binding);
             let absolute = record.deadline.since(record.created);
             record.created = self.now;
             record.deadline = self.now.saturating_add(absolute);

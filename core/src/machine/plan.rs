@@ -56,13 +56,15 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         return refuse(shell, loaded, CommitError::Entropy);
     };
     let changed = loaded.is_changed();
-    let Loaded { opened, mut data, edits, lifetime, destroy, login, .. } = loaded;
+    let Loaded { opened, mut data, edits, lifetime, destroy, login, promised, .. } = loaded;
     let index_of = |sign_in: &SignIn| shell.policy.keys.index_key(&sign_in.principal);
     let mut job = Job {
         edits,
         lifetime,
         changed,
         auto: plan == Plan::Renew { auto: true },
+        binding: shell.policy.binder.as_ref().zip(shell.client).map(|(binder, client)| binder.bind(client)),
+        lineage: promised,
         index: opened.sign_in().map(index_of),
         id,
         end: (destroy && plan != Plan::End).then_some(End::NothingToEnd),

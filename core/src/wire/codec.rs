@@ -10,6 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
+    binding::Bound,
     data::{CowKey, Data},
     id::StoreKey,
     json::Json,
@@ -105,8 +106,8 @@ impl Error for DecodeError {}
 ///
 /// * A record has `created`, `deadline`, `idle`, `persistent`, `issued`, `lineage`, `commits`, `nonces`, `predecessor`
 ///   where there is one, `schema`, and `data`: an object with the application's values. Where somebody is signed in, it
-///   has `principal` (the user id, any JSON but `null`), `since`, `authenticated`, and `label` where there is one. Fields
-///   that are not known are kept. The name `binding` is reserved.
+///   has `principal` (the user id, any JSON but `null`), `since`, `authenticated`, and `label` where there is one;
+///   `binding` where it is bound to a client. Fields that are not known are kept.
 /// * A pointer has `to`, and `closes_at` once its successor's ticket was presented.
 /// * A tombstone has `by`, `cause` (`destroy`, `elevation` or `login`), `at`, and `next` where there is one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -182,6 +183,9 @@ impl Serialize for EntryText<'_> {
                 map.serialize_entry("persistent", &record.persistent)?;
                 map.serialize_entry("issued", &record.issued.as_millis())?;
                 map.serialize_entry("lineage", &record.lineage.to_string())?;
+                if let Some(binding) = &record.binding {
+                    map.serialize_entry("binding", &binding.to_text())?;
+                }
                 if let Some(sign_in) = &record.sign_in {
                     map.serialize_entry("principal", sign_in.principal.as_json())?;
                     map.serialize_entry("since", &sign_in.since.as_millis())?;
@@ -277,6 +281,8 @@ impl Fields<'_> {
         record.persistent = self.get("persistent")?;
         record.issued = self.time("issued")?;
         record.lineage = Nonce::from_text(&self.get::<String>("lineage")?).ok_or(DecodeError::Malformed)?;
+        let parse = |text: String| Bound::from_text(&text).ok_or(DecodeError::Malformed);
+        record.binding = self.find("binding")?.map(parse).transpose()?;
         record.sign_in = self.sign_in()?;
         record.commits = self.get("commits")?;
         if record.commits > MAX_COMMITS {
@@ -293,6 +299,7 @@ impl Fields<'_> {
             "persistent",
             "issued",
             "lineage",
+            "binding",
             "principal",
             "since",
             "authenticated",

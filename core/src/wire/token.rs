@@ -3,13 +3,13 @@
 use core::{error::Error, fmt};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use hmac::Mac as _;
 
 use crate::{
     entropy::{Entropy, EntropyError},
     id::SessionId,
-    keyring::{Key, KeyId, Keyring, derive},
+    keyring::{KeyId, Keyring},
+    macs::Macs,
 };
 
 /// How a session id becomes a cookie value and back.
@@ -85,10 +85,7 @@ impl Error for Refusal {}
 ///
 /// The MAC keys are derived from the ring's for this engine and this cookie name, so that a token of one cookie is worth
 /// nothing in another. The key id picks the key; no other is tried. Tags are compared in constant time.
-pub struct SignedTokens {
-    primary: (KeyId, Hmac<Sha256>),
-    accepted: Vec<(KeyId, Hmac<Sha256>)>,
-}
+pub struct SignedTokens(Macs);
 
 impl SignedTokens {
     /// Characters of a token.
@@ -99,16 +96,7 @@ impl SignedTokens {
 
     /// Prepares the keys of a ring for an engine and a cookie.
     pub fn new(ring: &Keyring, engine: &str, cookie: &str) -> Self {
-        let prepare = |key: &Key| {
-            let block = derive::<64>(key, &[b"cloakroom token v1", engine.as_bytes(), cookie.as_bytes()]);
-            (key.id(), Hmac::new((&*block).into()))
-        };
-        Self { primary: prepare(ring.primary()), accepted: ring.accepted().map(prepare).collect() }
-    }
-
-    fn mac(&self, id: KeyId) -> Option<&Hmac<Sha256>> {
-        let mut macs = core::iter::once(&self.primary).chain(&self.accepted);
-        macs.find(|(known, _)| *known == id).map(|(_, mac)| mac)
+        Self(Macs::new(ring, &[b"cloakroom token v1", engine.as_bytes(), cookie.as_bytes()]))
     }
 }
 
@@ -124,14 +112,14 @@ impl TokenScheme for SignedTokens {
         }
         let (signed, tag) = raw.split_at(Self::ID.end);
         let key = KeyId::new(raw[0]);
-        let mac = self.mac(key).ok_or(Refusal::UnknownKey(key))?;
+        let mac = self.0.get(key).ok_or(Refusal::UnknownKey(key))?;
         mac.clone().chain_update(signed).verify_truncated_left(tag).map_err(|_| Refusal::Forged)?;
         let id = SessionId::from_bytes(&raw[Self::ID]).ok_or(Refusal::Malformed)?;
-        Ok(Verified { id, key: Some(key), outdated: key != self.primary.0 })
+        Ok(Verified { id, key: Some(key), outdated: key != self.0.primary().0 })
     }
 
     fn mint(&self, id: &SessionId, out: &mut String) {
-        let (key, mac) = &self.primary;
+        let (key, mac) = self.0.primary();
         let mut raw = Vec::with_capacity(Self::RAW_LEN);
         raw.push(key.get());
         raw.extend_from_slice(id.dangerous_bytes());
@@ -143,7 +131,6 @@ impl TokenScheme for SignedTokens {
 
 impl fmt::Debug for SignedTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let accepted: Vec<_> = self.accepted.iter().map(|(id, _)| id).collect();
-        f.debug_struct("SignedTokens").field("primary", &self.primary.0).field("accepted", &accepted).finish()
+        f.debug_tuple("SignedTokens").field(&self.0).finish()
     }
 }

@@ -11,7 +11,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "replace_over_others",
         rule: "on conflict, replay the edits over what is there",
         edit: Edit {
-            file: PROTOCOL,
+            file: CHANGE,
             find: "        if let Some(base) = self.job.unsettled {
             let attempt = attempt.filter(",
             replace: "        if self.job.unsettled.is_none()
@@ -33,8 +33,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             file: PROTOCOL,
             find: "(State::Changing(attempt), Outcome::Absent) => commit.saw_change(attempt.key, None, None),",
             replace: "(State::Changing(attempt), Outcome::Absent) => {
-                let Draft { value, ttl, .. } = &attempt.draft;
-                let op = Op::Create { key: attempt.key.clone(), value: value.clone(), ttl: *ttl };
+                let (value, ttl) = (attempt.draft.value.clone(), attempt.draft.ttl);
+                let op = Op::Create { key: attempt.key.clone(), value, ttl };
                 commit.ask(op, State::Changing(attempt))
             }",
         },
@@ -46,7 +46,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "follow_no_pointer",
         rule: "on conflict, follow pointers to what is live",
         edit: Edit {
-            file: PROTOCOL,
+            file: CHANGE,
             find: "Sight::Moved(moved, _) => return self.hop(moved.to, Why::Change(None)),",
             replace: "Sight::Moved(..) => return self.lost(key),",
         },
@@ -86,10 +86,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "what cannot be settled is OutcomeUnknown, never a plain failure",
         edit: Edit {
             file: PROTOCOL,
-            find: "    fn fail(mut self, error: CommitError, key: Option<StoreKey>) -> Step {
+            find: "    pub(crate) fn fail(mut self, error: CommitError, key: Option<StoreKey>) -> Step {
         let error = if self.job.unsettled.is_some() { CommitError::OutcomeUnknown } else { error };
 ",
-            replace: "    fn fail(mut self, error: CommitError, key: Option<StoreKey>) -> Step {
+            replace: "    pub(crate) fn fail(mut self, error: CommitError, key: Option<StoreKey>) -> Step {
 ",
         },
         bounds: &[],
@@ -100,7 +100,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "absent_settles_doubt",
         rule: "on Unknown and then Absent, what was written may have gone on under another key",
         edit: Edit {
-            file: PROTOCOL,
+            file: CHANGE,
             find: "            Sight::Absent if self.job.unsettled.is_some() => return self.fail(CommitError::OutcomeUnknown, Some(key)),
 ",
             replace: "",
@@ -124,7 +124,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "no_nonce",
         rule: "ours is among the nonces of the last commits: done. An update is never applied twice",
-        edit: Edit { file: PROTOCOL, find: "if live.record.nonces.contains(self.job.nonce) {", replace: "if false {" },
+        edit: Edit { file: CHANGE, find: "if live.record.nonces.contains(self.job.nonce) {", replace: "if false {" },
         bounds: &[],
         plan: || requests(&[Change, Change], 1),
         breaks: NONE_TWICE,
@@ -133,7 +133,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "no_counter",
         rule: "the counter has moved on by as many as are kept and ours is not among them: OutcomeUnknown",
         edit: Edit {
-            file: PROTOCOL,
+            file: CHANGE,
             find: "let kept = live.record.commits <= base.saturating_add(NONCES_KEPT as u64);",
             replace: "let kept = base < u64::MAX;",
         },
@@ -145,10 +145,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "renewal_drops_nonces",
         rule: "the record carries the nonces of its last commits, also across renewals",
         edit: Edit {
-            file: PROTOCOL,
-            find: "        record.predecessor = self.predecessor(&key);
+            file: COMMIT,
+            find: "        record.predecessor = (reason == Reason::Renewal && policy.codec.has_markers()).then_some(old);
 ",
-            replace: "        record.predecessor = self.predecessor(&key);
+            replace: "        record.predecessor = (reason == Reason::Renewal && policy.codec.has_markers()).then_some(old);
         record.nonces = Default::default();
 ",
         },
@@ -160,10 +160,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "renewal_resets_the_counter",
         rule: "the record carries its commit counter, also across renewals",
         edit: Edit {
-            file: PROTOCOL,
-            find: "        record.predecessor = self.predecessor(&key);
+            file: COMMIT,
+            find: "        record.predecessor = (reason == Reason::Renewal && policy.codec.has_markers()).then_some(old);
 ",
-            replace: "        record.predecessor = self.predecessor(&key);
+            replace: "        record.predecessor = (reason == Reason::Renewal && policy.codec.has_markers()).then_some(old);
         record.commits = 0;
 ",
         },
@@ -175,7 +175,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "doubt_ends_early",
         rule: "Unknown may also happen later: as long as the version is the same, the write may still land",
         edit: Edit {
-            file: PROTOCOL,
+            file: CHANGE,
             find: "attempt.filter(|attempt| attempt.key == key && attempt.version == live.version);",
             replace: "attempt.filter(|_| false);",
         },

@@ -11,7 +11,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "end_follows_no_pointer",
         rule: "Replace what is live by a tombstone, following pointers",
         edit: Edit {
-            file: PROTOCOL,
+            file: END,
             find: "Sight::Moved(moved, _) => return self.hop(moved.to, Why::End),",
             replace: "Sight::Moved(..) => return self.ended(End::AlreadyEnded),",
         },
@@ -23,7 +23,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "end_by_remove",
         rule: "Replace what is live by a tombstone: a record that is only removed leaves no word that it ended",
         edit: Edit {
-            file: PROTOCOL,
+            file: END,
             find: "            return self.ask(Op::Remove { key: key.clone(), version }, State::Ending(key));
         }
 ",
@@ -107,7 +107,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "vanished_is_ended",
         rule: "a record that vanished after it was loaded is Vanished, not an acknowledged end",
         edit: Edit {
-            file: PROTOCOL,
+            file: END,
             find: "Sight::Absent => return self.ended(End::Vanished),",
             replace: "Sight::Absent => return self.ended(End::Ended),",
         },
@@ -119,7 +119,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "anothers_tombstone_is_ours",
         rule: "a removal cookie is sent only by the request whose own end succeeded",
         edit: Edit {
-            file: PROTOCOL,
+            file: END,
             find: "Sight::Ended(ended) if ended.by == self.job.nonce => return",
             replace: "Sight::Ended(ended) if ended.next.is_none() => return",
         },
@@ -131,7 +131,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "already_ended_removes_the_cookie",
         rule: "a removal cookie is sent only by the request whose own end succeeded: already ended sends none",
         edit: Edit {
-            file: PROTOCOL,
+            file: END,
             find: "            End::Vanished => Some(Event::Vanished),
 ",
             replace: "            End::AlreadyEnded | End::Vanished => Some(Event::Vanished),
@@ -164,10 +164,11 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             file: PROTOCOL,
             find: "            self.shell.events.push(Event::Lost);
         }
-        let standing",
-            replace: "            self.shell.owed = Some(CookieLine { line: self.shell.policy.removal.clone(), removes: true });
+        if let",
+            replace: "            let line = self.shell.policy.removal.clone();
+            self.shell.owed = Some(crate::step::CookieLine { line, removes: true });
         }
-        let standing",
+        if let",
         },
         bounds: &[],
         plan: || requests(&[Change, Destroy], 0),
@@ -177,7 +178,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "failed_end_removes_the_cookie",
         rule: "a failed end sends no removal cookie: the session lives, and its user must be able to end it",
         edit: Edit {
-            file: PROTOCOL,
+            file: END,
             find: "        self.job.end = Some(End::Failed);
 ",
             replace: "        self.job.end = Some(End::Failed);

@@ -35,7 +35,11 @@ pub(crate) struct Edit {
 }
 
 const ADMISSION: &str = "machine/admission.rs";
+const CHANGE: &str = "machine/change.rs";
 const COMMIT: &str = "machine/commit.rs";
+const END: &str = "machine/end.rs";
+const ENDING: &str = "roster/ending.rs";
+const EXCHANGE: &str = "machine/exchange.rs";
 const PLAN: &str = "machine/plan.rs";
 const PROTOCOL: &str = "machine/protocol.rs";
 const REST: &str = "machine/rest.rs";

@@ -10,10 +10,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "cookie_before_store",
         rule: "the cookie exists only in Done: nobody can send one for a record that is not stored",
         edit: Edit {
-            file: PROTOCOL,
+            file: CHANGE,
             find: "                self.ask(op, State::Creating(fresh))",
             replace: "                let owed = Some(CookieLine { line: fresh.line.clone(), removes: false });
-                let shell = Shell { owed, ..self.shell };
+                let shell = crate::session::Shell { owed, ..self.shell };
                 Self { shell, ..self }.ask(op, State::Creating(fresh))",
         },
         bounds: &[],
@@ -27,7 +27,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             file: PROTOCOL,
             find: "(State::Creating(_), Outcome::Failed | Outcome::Unknown) => commit.fail(CommitError::Store, None),",
             replace: "(State::Creating(_), Outcome::Failed) => commit.fail(CommitError::Store, None),
-            (State::Creating(fresh), Outcome::Unknown) => commit.created(fresh, Version::from_u64(0)),",
+            (State::Creating(fresh), Outcome::Unknown) => commit.created(fresh, crate::value::Version::from_u64(0)),",
         },
         bounds: &[],
         plan: || requests(&[Begin], 1),
@@ -37,7 +37,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "no_ticket_where_one_came",
         rule: "what is acknowledged can be reached: a new session sets its ticket, whatever ticket came",
         edit: Edit {
-            file: PROTOCOL,
+            file: CHANGE,
             find: "        self.shell.owed = Some(CookieLine { line: fresh.line, removes: false });
         let Draft",
             replace: "        if !self.shell.events.iter().any(|event| event == Event::ReusedEnded) {
@@ -53,7 +53,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "restart_though_the_end_failed",
         rule: "edits after a destroy make a session only once the old one ended",
         edit: Edit {
-            file: PROTOCOL,
+            file: END,
             find: "        self.job.end = Some(End::Failed);
 ",
             replace: "        self.job.end = Some(End::Failed);

@@ -65,7 +65,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "renewal_without_a_predecessor",
         rule: "Create(new, predecessor = old)",
-        edit: Edit { file: PROTOCOL, find: "has_markers().then(|| old.clone())", replace: "has_markers().then(|| old.clone()).filter(|_| false)" },
+        edit: Edit { file: COMMIT, find: ".then_some(old);", replace: ".then_some(old).filter(|_| false);" },
         bounds: &[],
         plan: || requests(&[Renew], 0),
         breaks: PRESENTATION,
@@ -114,7 +114,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "grace_at_commit",
         rule: "grace is checked at admission, never at commit",
         edit: Edit {
-            file: PROTOCOL,
+            file: CHANGE,
             find: "            Sight::Moved(moved, _) => return self.hop(moved.to, Why::Change(None)),",
             replace: "            Sight::Moved(moved, _) if moved.closes_at.is_some_and(|at| at <= self.job.now) => return self.lost(key),
             Sight::Moved(moved, _) => return self.hop(moved.to, Why::Change(None)),",
@@ -127,7 +127,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "grace_at_an_end",
         rule: "grace is checked at admission, never at commit: an end follows a pointer that has closed",
         edit: Edit {
-            file: PROTOCOL,
+            file: END,
             find: "            Sight::Moved(moved, _) => return self.hop(moved.to, Why::End),",
             replace: "            Sight::Moved(moved, _) if moved.closes_at.is_some_and(|at| at <= self.job.now) => {
                 return self.ended(End::AlreadyEnded);

@@ -14,15 +14,11 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "cookie_before_renewal",
         rule: "the ticket is published only at the end, and not with the Create",
         edit: Edit {
-            file: PROTOCOL,
-            find: "                self.ask(
-                    op,
-                    State::Opening(Renewal { fresh,",
+            file: EXCHANGE,
+            find: "                self.ask(op, State::Opening(",
             replace: "                let owed = Some(CookieLine { line: fresh.line.clone(), removes: false });
-                let shell = Shell { owed, ..self.shell };
-                Self { shell, ..self }.ask(
-                    op,
-                    State::Opening(Renewal { fresh,",
+                let shell = crate::session::Shell { owed, ..self.shell };
+                Self { shell, ..self }.ask(op, State::Opening(",
         },
         bounds: &[],
         plan: || requests(&[Renew], 1),
@@ -33,9 +29,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "the ticket is published only at the end, when the old key points to it",
         edit: Edit {
             file: PROTOCOL,
-            find: "(State::Opening(renewal), Outcome::Done(version)) => {
-                commit.swing(",
-            replace: "(State::Opening(renewal), Outcome::Done(version)) => {
+            find: "(State::Opening(exchange), Outcome::Done(version)) => {
+                commit.enroll(",
+            replace: "(State::Opening(exchange), Outcome::Done(version)) => {
                 commit.publish(",
         },
         bounds: &[],
@@ -47,9 +43,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "Create(new), then Replace(old): no pointer to what is not known to be stored",
         edit: Edit {
             file: PROTOCOL,
-            find: "(State::Opening(renewal), Outcome::Failed | Outcome::Unknown) => commit.fall_back(renewal),",
-            replace: "(State::Opening(renewal), Outcome::Failed) => commit.fall_back(renewal),
-            (State::Opening(renewal), Outcome::Unknown) => commit.swing(renewal),",
+            find: "(State::Opening(exchange), Outcome::Failed | Outcome::Unknown) => {",
+            replace: "(State::Opening(exchange), Outcome::Unknown) => commit.swing(exchange),
+            (State::Opening(exchange), Outcome::Failed) => {",
         },
         bounds: &[],
         plan: || requests(&[Renew], 1),
@@ -59,12 +55,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "new_is_not_brought_up_to_date",
         rule: "on conflict with a newer record Replace(new) with everything replayed, and again",
         edit: Edit {
-            file: PROTOCOL,
-            find: "                        renewal.fresh = fresh;
-                        renewal.written_at = self.job.now;
-                        self.refresh(renewal)",
-            replace: "                        let _ = fresh;
-                        self.swing(renewal)",
+            file: EXCHANGE,
+            find: "Ok(record) => self.rewrite(record, exchange),",
+            replace: "Ok(_) => self.swing(exchange),",
         },
         bounds: &[],
         plan: || requests(&[Change, Renew], 0),
@@ -74,11 +67,11 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "edits_are_not_replayed_on_new",
         rule: "on conflict with a newer record Replace(new) with everything replayed, the renewal's own edits too",
         edit: Edit {
-            file: PROTOCOL,
-            find: "if let Err(error) = self.job.replay(&mut live.record) {
-                    return",
-            replace: "if let Err(error) = self.job.count_replay() {
-                    return",
+            file: COMMIT,
+            find: "        self.replay(&mut record)?;
+",
+            replace: "        self.count_replay()?;
+",
         },
         bounds: &[],
         plan: || requests(&[Change, Rotate], 0),
@@ -88,9 +81,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "pointer_to_an_older_new",
         rule: "the pointer is never swung to a record that is not known to hold what was last written",
         edit: Edit {
-            file: PROTOCOL,
-            find: "Ok(()) if is_written => self.swing(renewal),",
-            replace: "Ok(()) if is_written || !is_written => self.swing(renewal),",
+            file: EXCHANGE,
+            find: "Ok(()) if is_written => self.swing(exchange),",
+            replace: "Ok(()) if is_written || !is_written => self.swing(exchange),",
         },
         bounds: &[],
         plan: || requests(&[Change, Renew], 1),
@@ -100,9 +93,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "publish_on_anothers_pointer",
         rule: "on another's pointer remove new, follow, publish nothing",
         edit: Edit {
-            file: PROTOCOL,
-            find: "Sight::Moved(moved, _) => self.abandon(renewal, Next::Follow(moved.to)),",
-            replace: "Sight::Moved(..) => self.publish(renewal),",
+            file: EXCHANGE,
+            find: "(Reason::Renewal, Sight::Moved(moved, _)) => self.abandon(exchange, Next::Follow(moved.to)),",
+            replace: "(Reason::Renewal, Sight::Moved(..)) => self.publish(exchange),",
         },
         bounds: &[],
         plan: || requests(&[Renew, Renew], 0),
@@ -112,7 +105,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "edits_do_not_follow_anothers_pointer",
         rule: "on another's pointer follow, commit the edits there",
         edit: Edit {
-            file: PROTOCOL,
+            file: EXCHANGE,
             find: "        if self.job.changed {
             return self.hop(key, Why::Change(None));
         }
@@ -127,9 +120,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "publish_on_a_tombstone",
         rule: "on a tombstone remove new, Lost",
         edit: Edit {
-            file: PROTOCOL,
-            find: "Sight::Ended(_) => self.abandon(renewal, Next::Lost(key)),",
-            replace: "Sight::Ended(_) => self.publish(renewal),",
+            file: EXCHANGE,
+            find: "(Reason::Elevation | Reason::Renewal, Sight::Ended(_)) => self.abandon(exchange, Next::Lost(key)),",
+            replace: "(Reason::Elevation | Reason::Renewal, Sight::Ended(_)) => self.publish(exchange),",
         },
         bounds: &[],
         plan: || requests(&[Destroy, Renew], 0),
@@ -139,9 +132,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "publish_on_absent",
         rule: "on Absent Lost, and leave new to expire",
         edit: Edit {
-            file: PROTOCOL,
-            find: "Sight::Absent => self.lost(key),",
-            replace: "Sight::Absent => self.publish(renewal),",
+            file: EXCHANGE,
+            find: "(Reason::Renewal, Sight::Absent) => self.lost(key),",
+            replace: "(Reason::Renewal, Sight::Absent) => self.publish(exchange),",
         },
         bounds: &[],
         plan: || dropping(&[Destroy, Renew]),
@@ -153,8 +146,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edit: Edit {
             file: PROTOCOL,
             find: "                commit.job.unsettled = Some(0);
-                commit.look(renewal.old.clone(), Why::Swing(renewal))",
-            replace: "                commit.publish(renewal)",
+                commit.look(op.key().clone(), Why::Swing(exchange))",
+            replace: "                commit.publish(exchange)",
         },
         bounds: &[],
         plan: || requests(&[Renew], 1),
@@ -166,7 +159,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edit: Edit {
             file: PROTOCOL,
             find: "Why::Swing(_) => commit.fail(CommitError::Store, Some(key)),",
-            replace: "Why::Swing(renewal) => commit.abandon(renewal, Next::Lost(key)),",
+            replace: "Why::Swing(exchange) => {
+                    commit.job.unsettled = None;
+                    commit.remove(exchange, Next::Lost(key))
+                }",
         },
         bounds: &[],
         plan: || with(Setting { renews: true, ..Setting::default() }, &[Read], 2),
