@@ -13,7 +13,7 @@ use std::{
 
 use cloakroom_core::{StoreKey, Value, Version};
 use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
-use cloakroom_store::{Created, Fault, Removed, Store, StoreError, Written};
+use cloakroom_store::{Created, Directory, Fault, Removed, Store, StoreError, Written};
 use cloakroom_tokio::Tokio;
 use redb::{StorageBackend, backends::FileBackend};
 use tempfile::TempDir;
@@ -179,6 +179,11 @@ fn key(number: usize) -> StoreKey {
     StoreKey::new(&format!("s:{number:022}")).unwrap()
 }
 
+/// One of the longest.
+fn long_key(number: usize) -> StoreKey {
+    StoreKey::new(&format!("s:{number:0118}")).unwrap()
+}
+
 fn value() -> Value {
     Value::from(vec![b'x'; 3000])
 }
@@ -306,6 +311,47 @@ async fn a_read_that_fails_once_is_tried_again_at_once() {
         assert!(case.is_there(number).await, "{number}");
     }
     assert_eq!((case.store.metrics().failures_total, case.disk.reads.load(Ordering::SeqCst)), (1, 0));
+}
+
+#[tokio::test]
+async fn an_enrolment_that_fails_is_told_and_listings_go_on() {
+    let case = Case::new().await;
+    let index = key(0);
+    case.store.enroll(&index, &key(1), TTL).await.unwrap();
+    set(&case.disk.syncs, BROKEN);
+    let error = case.store.enroll(&index, &key(2), TTL).await.unwrap_err();
+    assert_eq!((error.fault(), error.may_have_happened()), (Fault::Unavailable, true), "{error:?}");
+    set(&case.disk.syncs, 0);
+    let listed = case.store.list(&index, 10).await.unwrap();
+    assert!(listed.keys.contains(&key(1)), "{listed:?}");
+    let error = case.store.enroll(&index, &key(3), TTL).await.unwrap_err();
+    assert!(!error.may_have_happened(), "it is not tried so soon: {error:?}");
+    assert_eq!(case.store.list(&index, 10).await.unwrap(), listed, "whichever it was, it stays so");
+    case.clock.advance(Duration::from_secs(2));
+    case.store.enroll(&index, &key(3), TTL).await.unwrap();
+    assert!(case.store.list(&index, 10).await.unwrap().keys.contains(&key(3)));
+}
+
+#[tokio::test]
+async fn a_listing_that_fails_once_is_tried_again_at_once() {
+    const MEMBERS: usize = 6_000;
+    let case = Case::new().await;
+    let index = long_key(0);
+    // More than the cache holds.
+    let enroll = |number| {
+        let (store, index) = (case.store.clone(), index.clone());
+        tokio::spawn(async move { store.enroll(&index, &long_key(number), TTL).await })
+    };
+    let enrolling: Vec<_> = (0..MEMBERS).map(enroll).collect();
+    for enrolled in enrolling {
+        enrolled.await.unwrap().unwrap();
+    }
+    set(&case.disk.reads, ONCE);
+    assert_eq!(case.store.list(&index, 10).await.unwrap().total, MEMBERS as u64);
+    assert_eq!((case.store.metrics().failures_total, case.disk.reads.load(Ordering::SeqCst)), (1, 0));
+    set(&case.disk.reads, BROKEN);
+    let error = case.store.list(&index, 10).await.unwrap_err();
+    assert_eq!((error.fault(), error.may_have_happened()), (Fault::Unavailable, false), "{error:?}");
 }
 
 #[tokio::test]

@@ -31,11 +31,19 @@
 //! * **It survives a restart**, with the times to live going on meanwhile, and no version ever coming back.
 //! * **It is not shared between processes.** A second one is refused, with [`OpenError::InUse`].
 //!
+//! # Indexes
+//!
+//! The store is a [`Directory`](cloakroom_store::Directory): beside the sessions it holds which of them are whose, a row for
+//! each member of an index and one for when it expires, 230 to 400 bytes of the file together. To enroll and to unenroll
+//! are writes like the others, acknowledged when they are on the disk; one that changes nothing costs no transaction. A
+//! listing is a read, by how many members the index has. Members whose time is over are not listed, and swept with the
+//! entries. A file from before there were indexes gets the tables with its first write.
+//!
 //! # Limits
 //!
 //! * A key has at most 120 bytes, by its type; a value at most [`RedbStore::MAX_VALUE`], 64 MiB. Nothing bounds the number
 //!   of entries but the disk.
-//! * At most 16,384 writes wait for the file, with 256 MiB of values, and 16,384 loads. What comes while so many wait, as
+//! * At most 16,384 writes wait for the file, with 256 MiB of values, and 16,384 loads and as many listings. What comes while so many wait, as
 //!   when the disk stalls, does not happen and fails with [`Fault::Unavailable`](cloakroom_store::Fault::Unavailable);
 //!   operations that were dropped do not count.
 //! * Times to live count in whole milliseconds, rounded up.

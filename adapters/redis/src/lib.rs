@@ -22,12 +22,19 @@
 //! conditional write hands over what was read, and a script compares on the server. Records carry a commit counter, so
 //! equal bytes are the same state.
 //!
+//! Beside them, a sorted set for each user who has sessions in an index, under the key prefix, the key of the index
+//! (`cloakroom:user:..`) and the word ` members`; as no key of a session has a space, the two never meet. It holds the keys
+//! of the user's sessions by when each may go, in ms of the server's own clock, and expires with the last of them. Members
+//! whose time is over are not listed; listings and enrolments remove them. Up to 128 members take 50 bytes each, more 135. An
+//! enrolment is a write as any other: a failover that loses writes can forget it, and with it that session is missed when
+//! all of a user's are listed or ended, until it is enrolled again; [`replicas`](RedisConfig::replicas) is against that.
+//!
 //! # Round trips
 //!
-//! One for each operation: `GET` and `PTTL` in one write, `SET NX PX`, and `EVALSHA` for replace, touch and remove; a
-//! conflict brings what is there. A server that does not know the script, because it was started again or told to
-//! `SCRIPT FLUSH`, gets it with one round trip more, once. A connection costs one, and the first of a store one more for the look
-//! at the server's settings. Nothing is sent while nobody asks.
+//! One for each operation: `GET` and `PTTL` in one write, `SET NX PX`, and `EVALSHA` for replace, touch and remove, where a
+//! conflict brings what is there; `EVALSHA` to enroll and to list, `ZREM` to unenroll. A server that does not know the
+//! script, because it was started again or told to `SCRIPT FLUSH`, gets it with one round trip more, once. A connection
+//! costs one, and the first of a store one more for the look at the server's settings. Nothing is sent while nobody asks.
 //!
 //! # What the server must do
 //!
@@ -39,15 +46,15 @@
 //! | the same with `appendfsync everysec` (Redis' default) | across a crash of Redis; one of the machine loses up to a second |
 //! | without a log on disk | until the server stops: then sessions are gone, and none comes back |
 //! | snapshots alone (`save`) | until the server crashes: **sessions ended since the last snapshot come back** |
-//! | with another policy than `noeviction` | until the server is full: then it drops sessions, and with one what leads from an older ticket to it, so that an end by that ticket misses it |
+//! | with another policy than `noeviction` | until the server is full: then it drops sessions, and with one what leads from an older ticket to it, so that an end by that ticket misses it; and with an index, so that an end of all of a user's sessions misses those |
 //! | Sentinel or Cluster, [`replicas`](RedisConfig::replicas) set to as many as there are | also across a failover |
 //! | Sentinel or Cluster without | until a failover, which loses what was not replicated, ends too |
 //!
 //! A master that is cut off from its replicas goes on answering reads for up to `repl-ping-replica-period` (10 s), whatever is
 //! waited for. The store warns, once, of a server that evicts, or keeps no log on disk.
 //!
-//! On a server that is full (`maxmemory`), new sessions are refused, reads go on, and ends too: a value that is no longer than
-//! the one before it always fits.
+//! On a server that is full (`maxmemory`), new sessions and enrolments are refused, reads and listings go on, and ends too:
+//! a value that is no longer than the one before it always fits.
 //!
 //! # Faults
 //!
@@ -61,9 +68,10 @@
 //!
 //! # Rights
 //!
-//! A user needs `~PREFIX* -@all +get +pttl +set +pexpire +del +evalsha +eval`; with a database other than 0 `+select`, with
-//! replicas to wait for `+wait`, under Sentinel `+role`, in a cluster `+cluster|slots +asking`, and for the look at the
-//! server's settings `+info +config|get`.
+//! A user needs `~PREFIX* -@all +get +pttl +set +pexpire +del +evalsha +eval`; for indexes `+time +zadd +zcount +zrange
+//! +zrangebyscore +zrem +zremrangebyscore +pexpireat`; with a database other than 0 `+select`, with replicas to wait for
+//! `+wait`, under Sentinel `+role`, in a cluster `+cluster|slots +asking`, and for the look at the server's settings `+info
+//! +config|get`.
 //!
 //! # Runtimes
 //!

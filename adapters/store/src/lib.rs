@@ -48,7 +48,7 @@ pub use self::{
     keyring::{KeyringExt, KeyringReadError},
     memory::{MemoryMetrics, MemoryStore, MemoryStoreBuilder},
     report::{OpLog, Report},
-    session::{Commit, Finish, Session},
+    session::{Commit, Finish, Flash, Session},
     session_error::SessionError,
     sessions::{Sessions, SessionsBuilder, StoreFailure},
     store::{Created, DynStore, Removed, Store, Written},

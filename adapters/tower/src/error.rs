@@ -3,7 +3,7 @@
 use std::{error::Error, fmt};
 
 use axum_core::response::{IntoResponse, Response};
-use cloakroom_core::CommitError;
+use cloakroom_core::{CommitError, EditError, RosterError};
 use http::StatusCode;
 
 /// Why an access to a session failed; an axum handler returns it with `?`.
@@ -30,11 +30,18 @@ impl SessionError {
                 | CommitError::Replay(_)
                 | CommitError::StaleTicket
                 | CommitError::TooLate => StatusCode::CONFLICT,
-                CommitError::CrossSite => StatusCode::FORBIDDEN,
+                CommitError::CrossSite | CommitError::TooManySessions => StatusCode::FORBIDDEN,
                 CommitError::OutcomeUnknown | CommitError::Store | CommitError::Vanished => {
                     StatusCode::SERVICE_UNAVAILABLE
                 }
                 CommitError::RecordTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Kind::Edit(EditError::NotSignedIn) => StatusCode::UNAUTHORIZED,
+            Kind::Roster(error) => match error {
+                RosterError::Contention => StatusCode::CONFLICT,
+                RosterError::End(_) | RosterError::Store => StatusCode::SERVICE_UNAVAILABLE,
+                RosterError::UnknownHandle => StatusCode::NOT_FOUND,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Kind::Store(_) | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -43,6 +43,7 @@ pub(crate) struct Settings<R> {
     pub(crate) sessions: Sessions,
     pub(crate) address: AddressSource,
     pub(crate) failure: StoreFailure,
+    pub(crate) login_page: Option<Arc<str>>,
     pub(crate) saves_on_server_error: bool,
     pub(crate) refusal: R,
 }
@@ -58,7 +59,14 @@ impl<N: SessionName> SessionLayer<N> {
     /// Makes the layer of one session among several. Each needs an engine with a name and a cookie of its own.
     pub fn named(sessions: Sessions) -> Self {
         let (address, failure) = (AddressSource::default(), StoreFailure::default());
-        let settings = Settings { sessions, address, failure, saves_on_server_error: false, refusal: StatusOnly };
+        let settings = Settings {
+            sessions,
+            address,
+            failure,
+            login_page: None,
+            saves_on_server_error: false,
+            refusal: StatusOnly,
+        };
         Self { settings: Arc::new(settings), name: PhantomData }
     }
 }
@@ -98,6 +106,15 @@ impl<N: SessionName, R: Clone> SessionLayer<N, R> {
         self.with(|settings| Settings { address: AddressSource { proxies, ..settings.address }, ..settings })
     }
 
+    /// Names the page on which one signs in, a path of this site: [`Principal`](crate::Principal) and
+    /// [`RequireLogin`](crate::RequireLogin) send there who wants to see a page, with the way back in the query, to be read
+    /// by [`ReturnTo::parse`](crate::ReturnTo::parse) alone. By default they answer with a 401.
+    #[must_use = "this returns the changed layer"]
+    pub fn login_page(self, path: &str) -> Self {
+        let login_page = Some(Arc::from(path));
+        self.with(|settings| Settings { login_page, ..settings })
+    }
+
     /// Stores edits also when the response has a 5xx status.
     #[must_use = "this returns the changed layer"]
     pub fn save_on_server_error(self) -> Self {
@@ -107,21 +124,23 @@ impl<N: SessionName, R: Clone> SessionLayer<N, R> {
     /// Sets the response that goes out in place of one whose session could not be settled.
     #[must_use = "this returns the changed layer"]
     pub fn refusal<Q>(self, refusal: Q) -> SessionLayer<N, Q> {
-        self.with(|Settings { sessions, address, failure, saves_on_server_error, .. }| Settings {
+        self.with(|Settings { sessions, address, failure, login_page, saves_on_server_error, .. }| Settings {
             sessions,
             address,
             failure,
+            login_page,
             saves_on_server_error,
             refusal,
         })
     }
 
     fn with<Q>(self, change: impl FnOnce(Settings<R>) -> Settings<Q>) -> SessionLayer<N, Q> {
-        let Settings { sessions, address, failure, saves_on_server_error, refusal } = &*self.settings;
+        let Settings { sessions, address, failure, login_page, saves_on_server_error, refusal } = &*self.settings;
         let settings = Settings {
             sessions: sessions.clone(),
             address: address.clone(),
             failure: *failure,
+            login_page: login_page.clone(),
             saves_on_server_error: *saves_on_server_error,
             refusal: refusal.clone(),
         };
@@ -205,7 +224,7 @@ where
         if let Some(client) = client {
             request.extensions_mut().insert(client);
         }
-        request.extensions_mut().insert(Session::<N>::new(session.clone()));
+        request.extensions_mut().insert(Session::<N>::new(session.clone(), self.settings.login_page.clone()));
         ResponseFuture::new(self.inner.call(request), session, Arc::clone(&self.settings))
     }
 }

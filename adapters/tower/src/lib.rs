@@ -113,12 +113,15 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod csrf;
 mod error;
 mod failure;
 mod future;
 mod headers;
 mod layer;
+mod login;
 mod refusal;
+mod return_to;
 mod session;
 mod trace;
 
@@ -131,11 +134,14 @@ pub use cloakroom_store::{self, KeyringExt, MemoryStore, Sessions, Store, StoreF
 
 pub use self::{
     address::{ClientAddr, PeerAddr},
+    csrf::{CsrfChecked, CsrfLayer},
     error::SessionError,
     failure::{OnStoreFailure, StoreFailureLayer},
     future::ResponseFuture,
     layer::{SessionLayer, SessionService},
+    login::{LoginRejection, LoginRequired, Principal, RequireLogin, SignInFirst},
     refusal::{Refusal, StatusOnly},
+    return_to::ReturnTo,
     session::{Main, MissingLayer, Session, SessionName},
     trace::SessionTrace,
 };

@@ -1,6 +1,6 @@
 //! A request's session as handlers take it.
 
-use std::{error::Error, fmt, marker::PhantomData, ops::Deref};
+use std::{error::Error, fmt, marker::PhantomData, ops::Deref, sync::Arc};
 
 use axum_core::{
     extract::FromRequestParts,
@@ -33,12 +33,18 @@ impl SessionName for Main {}
 /// first access.
 pub struct Session<N = Main> {
     handle: cloakroom_store::Session,
+    login_page: Option<Arc<str>>,
     name: PhantomData<fn() -> N>,
 }
 
 impl<N: SessionName> Session<N> {
-    pub(crate) fn new(handle: cloakroom_store::Session) -> Self {
-        Self { handle, name: PhantomData }
+    pub(crate) fn new(handle: cloakroom_store::Session, login_page: Option<Arc<str>>) -> Self {
+        Self { handle, login_page, name: PhantomData }
+    }
+
+    /// Returns the page on which one signs in, where the layer was told of one.
+    pub fn login_page(&self) -> Option<&str> {
+        self.login_page.as_deref()
     }
 
     /// Finds the session among a request's extensions; for services that are not axum handlers.
@@ -53,7 +59,7 @@ impl<N: SessionName> Session<N> {
 
 impl<N> Clone for Session<N> {
     fn clone(&self) -> Self {
-        Self { handle: self.handle.clone(), name: PhantomData }
+        Self { handle: self.handle.clone(), login_page: self.login_page.clone(), name: PhantomData }
     }
 }
 

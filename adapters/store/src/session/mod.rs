@@ -2,6 +2,7 @@
 
 mod accounts;
 mod commit;
+mod forms;
 mod slot;
 
 use std::{
@@ -16,7 +17,10 @@ use async_lock::Mutex;
 use cloakroom_core::{EditError, Handle, Json, Lifetime, Loaded, ReplayError, Session as Machine, UnixTime};
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use self::commit::{Commit, Finish};
+pub use self::{
+    commit::{Commit, Finish},
+    forms::Flash,
+};
 use self::slot::{Shared, Slot, State};
 use crate::{
     report::OpLog,

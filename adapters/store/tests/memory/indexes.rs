@@ -98,6 +98,8 @@ fn a_full_store_prolongs_unenrolls_and_lists() {
         enroll(&store, 1, number, TTL).unwrap();
     }
     enroll(&store, 1, 0, 3 * TTL).unwrap();
+    // Which a shorter one does not take back.
+    enroll(&store, 1, 0, TTL / 2).unwrap();
     unenroll(&store, 1, 1);
     enroll(&store, 1, 3, TTL).unwrap();
     assert_full(enroll(&store, 1, 4, TTL));

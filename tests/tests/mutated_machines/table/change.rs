@@ -1,8 +1,8 @@
 //! Change.
 
 use super::{
-    Edit, FINALITY, HONEST_RESULTS, Mutation, NO_LOST_UPDATE, NONE_TWICE, ONE_NONCE, PROTOCOL, TOUCH, dropping,
-    markerless, requests, with,
+    CHANGE, COMMIT, Edit, FINALITY, HONEST_RESULTS, Mutation, NO_LOST_UPDATE, NONE_TWICE, ONE_NONCE, PROTOCOL, TOUCH,
+    dropping, markerless, requests, with,
 };
 use crate::explore::Kind::{Change, Destroy, Read, Renew};
 

@@ -1,8 +1,8 @@
 //! End.
 
 use super::{
-    COMMIT, Edit, FINALITY, HONEST_COOKIES, HONEST_RESULTS, Mutation, PLAN, PROTOCOL, TIMES_TO_LIVE, closing, dropping,
-    requests, with,
+    COMMIT, END, Edit, FINALITY, HONEST_COOKIES, HONEST_RESULTS, Mutation, PLAN, PROTOCOL, TIMES_TO_LIVE, closing,
+    dropping, requests, with,
 };
 use crate::explore::Kind::{Change, Destroy, Read, Renew};
 

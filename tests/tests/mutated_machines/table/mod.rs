@@ -3,6 +3,7 @@
 //! The text to find stands at one place of the file, so that no edit is dead. The plan is a small one that shows what
 //! the rule is there for.
 
+mod accounts;
 mod admission;
 mod change;
 mod end;
@@ -49,7 +50,10 @@ const ONE_NONCE: &[Edit] =
     &[Edit { file: "limits.rs", find: "NONCES_KEPT: usize = 8;", replace: "NONCES_KEPT: usize = 1;" }];
 
 const ADMITTED: &str = "admission";
+const CARRIED_OVER: &str = "I2 carried over";
 const FINALITY: &str = "I1 finality";
+const GIVEN_UP: &str = "I5 given up";
+const IN_THE_INDEX: &str = "I6 in the index";
 const NO_LOST_UPDATE: &str = "I2 no lost update";
 const NONE_TWICE: &str = "I2 none twice";
 const ONE_RECORD: &str = "I3 one record";
@@ -64,9 +68,17 @@ const TOUCH: &str = "touch";
 
 /// Returns all mutations.
 pub(crate) fn all() -> impl Iterator<Item = &'static Mutation> {
-    [admission::MUTATIONS, new::MUTATIONS, change::MUTATIONS, renew::MUTATIONS, presentation::MUTATIONS, end::MUTATIONS]
-        .into_iter()
-        .flatten()
+    [
+        admission::MUTATIONS,
+        new::MUTATIONS,
+        change::MUTATIONS,
+        renew::MUTATIONS,
+        presentation::MUTATIONS,
+        end::MUTATIONS,
+        accounts::MUTATIONS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Plans some requests, of which some operations go wrong.
@@ -92,6 +104,11 @@ fn closing() -> Setting {
 /// The session was renewed once before.
 fn renewed() -> Setting {
     Setting { starts_renewed: true, ..Setting::default() }
+}
+
+/// Plans some requests on a session in which somebody is signed in.
+fn signed_in(kinds: &[Kind], faults: u8) -> Plan {
+    with(Setting { signed_in: true, ..Setting::default() }, kinds, faults)
 }
 
 /// The codec can express neither pointers nor tombstones.

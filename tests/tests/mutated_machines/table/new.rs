@@ -1,7 +1,8 @@
 //! New, and what is made after an end.
 
 use super::{
-    ADMISSION, Edit, HONEST_COOKIES, Mutation, NO_FIXATION, NO_LOST_UPDATE, PROTOCOL, closing, requests, with,
+    ADMISSION, CHANGE, END, Edit, HONEST_COOKIES, Mutation, NO_FIXATION, NO_LOST_UPDATE, PROTOCOL, closing, requests,
+    with,
 };
 use crate::explore::Kind::{Begin, Change, Destroy, Read, Restart};
 

@@ -1,8 +1,8 @@
 //! First presentation, and how long pointers live.
 
 use super::{
-    COMMIT, Edit, FINALITY, HONEST_RESULTS, Mutation, NO_LOST_UPDATE, PRESENTATION, PROTOCOL, REST, TIMES_TO_LIVE,
-    renewed, requests, with,
+    CHANGE, COMMIT, END, Edit, FINALITY, HONEST_RESULTS, Mutation, NO_LOST_UPDATE, PRESENTATION, PROTOCOL, REST,
+    TIMES_TO_LIVE, renewed, requests, with,
 };
 use crate::explore::{
     Kind::{Change, Destroy, Expire, Read, Renew},

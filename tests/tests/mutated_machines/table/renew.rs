@@ -1,8 +1,8 @@
 //! Renew.
 
 use super::{
-    Edit, FINALITY, HONEST_COOKIES, HONEST_TICKETS, Mutation, NO_LOST_UPDATE, ONE_HOP, ONE_RECORD, PLAN, PROTOCOL,
-    RENEWAL, dropping, requests, with,
+    COMMIT, EXCHANGE, Edit, FINALITY, HONEST_COOKIES, HONEST_TICKETS, Mutation, NO_LOST_UPDATE, ONE_HOP, ONE_RECORD,
+    PLAN, PROTOCOL, RENEWAL, dropping, requests, with,
 };
 use crate::explore::{
     Kind::{Change, Destroy, Read, Renew, Rotate},
