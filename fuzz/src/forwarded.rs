@@ -20,7 +20,8 @@ pub fn forwarded(data: &[u8]) {
     let lines: Vec<Vec<u8>> = lines.into_iter().map(<[u8]>::to_vec).collect();
     let (read, expected) = (client(header, count, &lines), naive(header, usize::from(count), &lines));
     // Where a line that is cut has no element, it may be seen to be malformed before it is seen to be cut.
-    assert!(read == expected || (read, expected) == (Err(Malformed), Err(TooLong)), "{read:?}, not {expected:?}");
+    let is_either = header == Forwarded && (read, expected) == (Err(Malformed), Err(TooLong));
+    assert!(read == expected || is_either, "{read:?}, not {expected:?}");
     nothing_to_the_left_counts(header, &lines);
 }
 

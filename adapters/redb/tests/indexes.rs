@@ -142,6 +142,29 @@ async fn a_sweep_drops_members_that_have_expired_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_member_has_one_place_among_the_expiries() {
+    let mut case = Case::unswept().await;
+    for ttl in [TTL, 3 * TTL, 2 * TTL, 4 * TTL] {
+        enroll(&case, 1, 1, ttl).await;
+    }
+    enroll(&case, 1, 2, TTL).await;
+    unenroll(&case, 1, 2).await;
+    case.store.close().await;
+    {
+        let database = Database::open(case.path()).unwrap();
+        assert_eq!(rows(&database), (1, 1));
+        // One that is out of date, as no version of this program leaves it.
+        let place = [&1_u64.to_be_bytes()[..], &[24], index(1).as_bytes(), key(1).as_bytes()].concat();
+        let writing = database.begin_write().unwrap();
+        writing.open_table(MEMBER_EXPIRIES).unwrap().insert(&*place, ()).unwrap();
+        writing.commit().unwrap();
+    }
+    case.reopen().await;
+    assert_eq!(case.store.sweep_now().await.unwrap(), 1);
+    assert_eq!(list(&case, 1).await, keys([1]), "it drops nobody");
+}
+
+#[tokio::test]
 async fn a_large_sweep_of_entries_and_members_goes_in_bounded_steps() {
     let case = Case::unswept().await;
     for number in 0..300 {

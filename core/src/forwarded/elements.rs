@@ -61,11 +61,8 @@ fn last_comma(line: &[u8]) -> Option<usize> {
     for (place, &byte) in line.iter().enumerate().rev() {
         match byte {
             b',' if !is_quoted => return Some(place),
-            b'"' if is_quoted => {
-                // An odd number of backslashes escapes the quote, an even number only itself.
-                let backslashes = line[..place].iter().rev().take_while(|&&byte| byte == b'\\').count();
-                is_quoted = backslashes % 2 == 1;
-            }
+            // A quote inside a string is escaped; before one that opens a string stands an equals sign.
+            b'"' if is_quoted => is_quoted = line[..place].ends_with(b"\\"),
             b'"' => is_quoted = true,
             _ => {}
         }

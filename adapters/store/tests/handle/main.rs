@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod accounts;
 mod commit;
 mod common;
 mod counters;
 mod failures;
+mod forms;
 mod keyring;
 mod loading;
 mod runtimes;

@@ -82,8 +82,8 @@ async fn everything_is_counted_once() {
     let _: Report = Session::commit(&failing, Finish::Keep).await;
 
     let counters = w.sessions.counters();
-    let operations: BTreeMap<_, _> = counters.operations().collect();
-    let expected = BTreeMap::from([("create", 1), ("load", 4), ("remove", 0), ("replace", 4), ("touch", 0)]);
+    let operations: BTreeMap<_, _> = counters.operations().filter(|(_, count)| *count > 0).collect();
+    let expected = BTreeMap::from([("create", 1), ("load", 4), ("replace", 4)]);
     assert_eq!(operations, expected);
     assert_eq!(counters.store_failures(), 1);
     assert_eq!(counters.events_overflowed(), 0);

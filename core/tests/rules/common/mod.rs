@@ -1,6 +1,7 @@
 //! What the core leaves to others, for its tests: a store, a clock, randomness and a browser's jar.
 
 mod store;
+mod users;
 
 use std::time::Duration;
 
@@ -9,7 +10,10 @@ use cloakroom_core::{
     KeyId, Keyring, LoadError, Loaded, Op, OpKind, Outcome, Record, RequestInfo, Session, Step, StoreKey, UnixTime,
 };
 
-pub(crate) use self::store::{Fault, TestStore};
+pub(crate) use self::{
+    store::{Fault, TestStore},
+    users::user,
+};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
