@@ -176,6 +176,16 @@ impl Handle {
     }
 }
 
+impl str::FromStr for Handle {
+    type Err = InvalidHandle;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHandle> {
+        let is_url_safe = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let bytes = text.as_bytes().try_into().map_err(|_| InvalidHandle)?;
+        Some(Self(bytes)).filter(|handle| handle.0.iter().all(is_url_safe)).ok_or(InvalidHandle)
+    }
+}
+
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Handle").field(&self.as_str()).finish()
@@ -187,3 +197,15 @@ impl fmt::Display for Handle {
         f.write_str(self.as_str())
     }
 }
+
+/// A text that is no handle: it has other than [`Handle::LEN`] characters, or others than base64url has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InvalidHandle;
+
+impl fmt::Display for InvalidHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a handle has {} characters of base64url", Handle::LEN)
+    }
+}
+
+impl Error for InvalidHandle {}

@@ -134,7 +134,7 @@ pub use self::{
     entropy::{Entropy, EntropyError},
     event::{Event, Events},
     forwarded::{AddressError, ForwardedHeader, TrustedProxies},
-    id::{Handle, InvalidStoreKey, SessionId, StoreKey},
+    id::{Handle, InvalidHandle, InvalidStoreKey, SessionId, StoreKey},
     json::Json,
     keyring::{Key, KeyId, Keyring, KeyringError},
     lifetime::Lifetime,
