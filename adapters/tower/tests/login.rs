@@ -45,7 +45,7 @@ async fn login(session: Session) -> Result<(), SessionError> {
 }
 
 async fn maybe(user: Option<Principal<String>>) -> String {
-    user.map_or_else(|| "nobody".to_owned(), |user| user.clone())
+    user.map_or_else(|| "nobody".to_owned(), Principal::into_inner)
 }
 
 async fn ask(app: &Router, method: Method, path: &str, mode: Option<&str>) -> Response<Body> {
