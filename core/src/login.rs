@@ -15,7 +15,7 @@ use crate::{
 ///
 /// Nothing is carried over by default: what an anonymous visitor put into the session, or somebody else into the browser
 /// that the visitor uses, does not become the user's.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[must_use = "hand it to `Loaded::login`"]
 pub struct Login {
     pub(crate) carried: Vec<String>,
@@ -53,6 +53,17 @@ impl Login {
     pub fn at_most(mut self, sessions: usize, excess: Excess) -> Self {
         self.limit = Some((sessions.clamp(1, MAX_LISTED), excess));
         self
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("carried", &self.carried.len())
+            .field("label", &self.label)
+            .field("lifetime", &self.lifetime)
+            .field("limit", &self.limit)
+            .finish()
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Record {
     pub commits: u64,
     /// The nonces of the last commits, newest last.
     pub nonces: Nonces,
-    /// The key that points here and may still be open.
+    /// The key that leads here, until its pointer is closed or its tombstone was seen.
     pub predecessor: Option<StoreKey>,
     /// The application's schema number.
     pub schema: u32,

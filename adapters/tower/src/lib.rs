@@ -36,22 +36,22 @@
 //!
 //! # Signing in
 //!
-//! Who signs in gets a new session, and the old ticket opens nothing: end the one that was there, then write. Only then
-//! can a longer lifetime be chosen, up to the engine's longest; an existing session's is only ever shortened. `rotate` is
-//! no sign-in: it keeps the old ticket working for a while, so that who planted it is signed in too.
+//! Who signs in gets a new session, and the old ticket opens nothing. The page [`accounts`] has the rest: signing out,
+//! devices, fresh proof before sensitive steps, limits, and what is done against forgery and theft.
 //!
 //! ```
-//! use cloakroom_tower::{Lifetime, Session, SessionError};
-//! # use std::time::Duration;
+//! use axum::{Router, routing::{get, post}};
+//! use cloakroom_tower::{Login, Principal, RequireLogin, Session, SessionError};
 //!
-//! async fn sign_in(session: Session, user: u64, remember: bool) -> Result<(), SessionError> {
-//!     session.destroy().await?;
-//!     if remember {
-//!         let days = |n: u64| Duration::from_secs(n * 24 * 60 * 60);
-//!         session.set_lifetime(Lifetime::new(days(7), days(30)).persistent()).await?;
-//!     }
-//!     Ok(session.insert("user", &user).await?)
+//! async fn sign_in(session: Session) -> Result<(), SessionError> {
+//!     let user: u64 = 7; // whose password was checked
+//!     Ok(session.login(&user, Login::new()).await?)
 //! }
+//!
+//! let inside = Router::new()
+//!     .route("/", get(|user: Principal<u64>| async move { format!("user {}", *user) }))
+//!     .route_layer(RequireLogin::new());
+//! let app: Router = Router::new().route("/login", post(sign_in)).merge(inside);
 //! ```
 //!
 //! # Settings
@@ -106,12 +106,17 @@
 //! | a value is of another type than the handler asked for | 500 |
 //! | the session's record would be too large | 413 |
 //! | a cross-site request without our cookie wrote | 403 |
+//! | nobody is signed in where somebody must be | 401, or 303 to the login page |
+//! | the user has as many sessions as allowed | 403 |
+//! | no session of the user has the handle | 404 |
 //!
 //! [`SessionLayer::refusal`] makes those responses look like the application's. What was noticed goes to `tracing`, target
 //! `cloakroom`, to [`Sessions::counters`], and as [`SessionTrace`] into the response's extensions.
 
 #![forbid(unsafe_code)]
 
+#[doc = include_str!("accounts.md")]
+pub mod accounts {}
 mod address;
 mod csrf;
 mod error;
@@ -127,10 +132,11 @@ mod trace;
 
 // All of both is there for those who match on errors or write a store; what most applications name stands below.
 pub use cloakroom_core::{
-    self, AddressError, CommitError, CookieName, CookiePolicy, Engine, EngineBuilder, ForwardedHeader, Handle, Key,
-    KeyId, Keyring, Lifetime, Loaded, SameSite, SealedCodec, TrustedProxies, UnixTime,
+    self, AddressError, Binding, CommitError, CookieName, CookiePolicy, Engine, EngineBuilder, Excess, ForwardedHeader,
+    Handle, Key, KeyId, Keyring, Lifetime, Listed, Loaded, Login, SameSite, SealedCodec, TrustedProxies, UnixTime,
+    Which,
 };
-pub use cloakroom_store::{self, KeyringExt, MemoryStore, Sessions, Store, StoreFailure};
+pub use cloakroom_store::{self, Flash, KeyringExt, MemoryStore, Sessions, Store, StoreFailure};
 
 pub use self::{
     address::{ClientAddr, PeerAddr},

@@ -251,8 +251,8 @@ impl Job {
 
     /// Makes a record that of the session's new id, whose old one is this key.
     pub(crate) fn inherit(&self, policy: &Policy, reason: Reason, old: StoreKey, record: &mut Record) {
-        // What the first presentation must close; without pointers there is nothing.
-        record.predecessor = (reason == Reason::Renewal && policy.codec.has_markers()).then_some(old);
+        // What the first presentation must close, and what shows that this came to something; without markers there is nothing.
+        record.predecessor = policy.codec.has_markers().then_some(old);
         if let (Reason::Elevation, Some(sign_in)) = (reason, &mut record.sign_in) {
             sign_in.authenticated = self.now;
             record.binding = self.binding.or(record.binding);

@@ -1,6 +1,6 @@
 //! The listing of a user's sessions. What the index holds beyond them is taken out on the way.
 
-use core::mem;
+use core::{cmp::Reverse, mem};
 use std::sync::Arc;
 
 use crate::{
@@ -44,7 +44,19 @@ struct Found {
     key: StoreKey,
     predecessor: Option<StoreKey>,
     lineage: Nonce,
+    way: Way,
     listed: Listed,
+}
+
+/// What shows that a record has a ticket, surest first: a renewal or an elevation may have made it and come to nothing.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Way {
+    /// Its predecessor leads to it.
+    Seen,
+    /// It has no predecessor.
+    Own,
+    /// Its predecessor is gone.
+    Gone,
 }
 
 impl Listing {
@@ -88,9 +100,8 @@ impl Listing {
         let current = self.current == Some(*lineage);
         let listed = Listed { handle: key.handle(), created: *since, seen, label: label.clone(), current };
         let (lineage, predecessor) = (*lineage, predecessor.clone());
-        self.found.push(Found { key, predecessor: predecessor.clone(), lineage, listed });
+        self.found.push(Found { key, predecessor: predecessor.clone(), lineage, way: Way::Own, listed });
         match predecessor {
-            // What a renewal made that came to nothing has no ticket.
             Some(predecessor) => self.ask(Op::Load { key: predecessor }, State::Checking),
             None => self.next(),
         }
@@ -100,22 +111,21 @@ impl Listing {
         if let Some(last) = self.found.pop()
             && let Some(predecessor) = &last.predecessor
         {
-            let is_led_to = match Sight::of(&self.policy, predecessor, found) {
-                Sight::Absent => true,
-                Sight::Moved(moved, _) => moved.to == last.key,
-                Sight::Ended(_) | Sight::Record(_) | Sight::Undecodable(..) => false,
+            let way = match Sight::of(&self.policy, predecessor, found) {
+                Sight::Absent => Some(Way::Gone),
+                Sight::Ended(ended) => (ended.next.as_ref() == Some(&last.key)).then_some(Way::Seen),
+                Sight::Moved(moved, _) => (moved.to == last.key).then_some(Way::Seen),
+                Sight::Record(_) | Sight::Undecodable(..) => None,
             };
-            if is_led_to {
-                self.found.push(last);
-            }
+            self.found.extend(way.map(|way| Found { way, ..last }));
         }
         self.next()
     }
 
-    /// Newest first. A session that was renewed while it was listed stands there once.
+    /// Newest first. A session stands there once, by the handle that is surest.
     fn finish(mut self) -> Vec<Listed> {
         let mut found = mem::take(&mut self.found);
-        found.sort_by_key(|found| (core::cmp::Reverse(found.listed.created), found.lineage.as_bytes().to_owned()));
+        found.sort_by_key(|Found { listed, lineage, way, .. }| (Reverse(listed.created), *lineage.as_bytes(), *way));
         found.dedup_by_key(|found| found.lineage);
         found.into_iter().map(|found| found.listed).collect()
     }

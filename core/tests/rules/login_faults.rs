@@ -93,6 +93,7 @@ fn whoever_signs_in_is_found_in_the_index_unless_that_failed() {
     in_every_way(|faults, contended| {
         let edit: fn(&mut Loaded) = |loaded| loaded.login("bob", Login::new()).unwrap();
         let (mut w, _, done) = commit(edit, faults, contended);
+        w.store.heal();
         w.store.land();
         if let Some(new) = ticket(&done) {
             let listed = w.list("bob", &new).unwrap();

@@ -253,6 +253,7 @@ fn a_failure_is_an_error_and_a_second_try_finishes() {
                 if result.is_ok() {
                     assert_eq!(rest(&w), 0, "{case}");
                 }
+                w.store.heal();
                 w.store.land();
                 assert!(w.end_many("ada", Which::Others, &own).is_ok(), "{case}");
                 assert_eq!((rest(&w), w.opens(&own)), (0, true), "{case}");

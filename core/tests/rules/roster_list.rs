@@ -147,8 +147,9 @@ fn a_session_of_another_user_in_the_index_is_not_shown() {
 }
 
 /// A renewal that made a record and went no further.
-fn abandoned_renewal() -> (World, String) {
+fn abandoned_renewal(seed: u64) -> (World, String) {
     let mut w = World::new();
+    w.entropy.0 = seed;
     let jar = w.session_of("ada");
     let slow = w.slow(&jar, Loaded::rotate);
     let step = w.start(slow);
@@ -160,7 +161,7 @@ fn abandoned_renewal() -> (World, String) {
 
 #[test]
 fn what_an_abandoned_renewal_made_is_not_listed() {
-    let (mut w, jar) = abandoned_renewal();
+    let (mut w, jar) = abandoned_renewal(7);
     w.ops();
     let listed = w.list("ada", &jar).unwrap();
     assert_eq!(listed.iter().map(|it| it.handle).collect::<Vec<_>>(), [w.key(&jar).handle()]);
@@ -171,6 +172,19 @@ fn what_an_abandoned_renewal_made_is_not_listed() {
     assert_eq!(listed.iter().map(|it| it.handle).collect::<Vec<_>>(), [w.key(&renewed).handle()]);
     w.act(&mut renewed, Loaded::destroy);
     assert_eq!(w.list("ada", "").unwrap(), []);
+}
+
+#[test]
+fn what_an_abandoned_renewal_made_never_stands_for_the_session() {
+    for seed in 0..20 {
+        let (mut w, mut jar) = abandoned_renewal(seed);
+        w.act(&mut jar, Loaded::rotate);
+        w.act(&mut jar, add(1));
+        w.pass(12 * MINUTE);
+        w.act(&mut jar, add(1));
+        let listed = w.list("ada", &jar).unwrap();
+        assert_eq!(listed.iter().map(|it| it.handle).collect::<Vec<_>>(), [w.key(&jar).handle()], "{seed}");
+    }
 }
 
 #[test]

@@ -4,10 +4,7 @@ use core::hash::{BuildHasher, BuildHasherDefault};
 use std::collections::hash_map::DefaultHasher;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use cloakroom_core::{
-    CookieChange, CookieName, CookiePolicy, Done, Engine, Entropy, Event, Handle, KeyId, Keyring, Loaded, Refusal,
-    RequestInfo, SessionId, SignedTokens, Step, StoreKey, TokenScheme,
-};
+use cloakroom_core::{CookieChange, CookieName, CookiePolicy, Done, Engine, Entropy, Event, Handle, InvalidHandle, KeyId, Keyring, Loaded, Refusal, RequestInfo, SessionId, SignedTokens, Step, StoreKey, TokenScheme};
 
 use crate::common::{NoEntropy, Seeded, World, add, has, key, ring, ticket};
 
@@ -311,4 +308,20 @@ fn store_keys_and_handles_serve_as_keys_of_maps() {
     assert_eq!((handle, handle.as_str().len()), (keys[0].clone().handle(), Handle::LEN));
     assert_ne!(handle, keys[1].handle());
     assert_eq!(handle.to_string(), handle.as_str());
+}
+
+#[test]
+fn a_handle_reads_back_and_nothing_else_is_one() {
+    let handle = StoreKey::new("a").unwrap().handle();
+    assert_eq!(handle.to_string().parse(), Ok(handle));
+    for text in ["A".repeat(22), "-_09azAZ".repeat(3)[..22].to_owned()] {
+        assert_eq!(text.parse::<Handle>().unwrap().as_str(), text);
+    }
+    for text in ["".to_owned(), "A".repeat(21), "A".repeat(23), format!("{} ", "A".repeat(21)), "é".repeat(11)] {
+        assert_eq!(text.parse::<Handle>(), Err(InvalidHandle), "{text}");
+    }
+    for byte in (0_u8..128).filter(|byte| !byte.is_ascii_alphanumeric() && !b"-_".contains(byte)) {
+        assert!(format!("{}{}", "A".repeat(21), byte as char).parse::<Handle>().is_err(), "{byte}");
+    }
+    assert!(InvalidHandle.to_string().contains("22"));
 }

@@ -22,7 +22,7 @@ use serde_json::{json, value::RawValue};
 
 use super::{App, error::Failure};
 
-type Answer = Result<Json<serde_json::Value>, Failure>;
+pub(super) type Answer = Result<Json<serde_json::Value>, Failure>;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<App> {
 /// How long a handler waits after the load: long enough to meet others, and bounded.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(try_from = "u64")]
-struct Delay(Duration);
+pub(super) struct Delay(pub(super) Duration);
 
 impl Delay {
     const MAX_MILLIS: u64 = 60_000;

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
-use cloakroom_core::{CommitError, EditError, ReplayError};
+use cloakroom_core::{CommitError, EditError, ReplayError, RosterError};
 use cloakroom_store::SessionError as Kind;
 use cloakroom_tower::SessionError;
 use serde::Serialize;
@@ -27,6 +27,9 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    pub(super) const BAD_PASSWORD: &str = "bad_password";
+    pub(super) const WRONG_PASSWORD: &str = "wrong_password";
+
     pub(super) fn new(status: StatusCode, word: &'static str, message: impl Into<String>) -> Self {
         Self { status, word, message: message.into() }
     }
@@ -37,6 +40,25 @@ impl Failure {
 
     pub(super) fn wrong_method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "this path does not take this method")
+    }
+
+    pub(super) fn not_signed_in() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "not_signed_in", "nobody is signed in")
+    }
+
+    /// What a layer says with a status alone.
+    pub(super) fn of_layer(status: StatusCode) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED => Self::not_signed_in(),
+            StatusCode::FORBIDDEN => Self::new(
+                status,
+                "cross_site",
+                "the request comes from another site, or its form has no token of this session: load the page again",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(status, "too_large", "the form is too long"),
+            StatusCode::SERVICE_UNAVAILABLE => Self::new(status, "store_down", "the store could not be asked"),
+            _ => Self::new(status, "internal", "the request could not be served"),
+        }
     }
 
     pub(super) fn of(error: &SessionError) -> Self {
@@ -51,6 +73,11 @@ impl Failure {
             NOT_A_NUMBER => Self::new(status, NOT_A_NUMBER, "the value under this key is no whole number"),
             word => Self::new(status, word, error.to_string()),
         }
+    }
+
+    /// Whoever filled in the form can put it right.
+    pub(super) fn is_of_the_form(&self) -> bool {
+        [Self::BAD_PASSWORD, Self::WRONG_PASSWORD].contains(&self.word)
     }
 
     pub(super) fn with_status(self, status: StatusCode) -> Self {
@@ -72,14 +99,22 @@ fn word(error: &Kind) -> &'static str {
             CommitError::StaleTicket => "stale_ticket",
             CommitError::Store => "store_down",
             CommitError::TooLate => "too_late",
+            CommitError::TooManySessions => "too_many_sessions",
             CommitError::Undecodable(_) => "undecodable",
             CommitError::Vanished => "vanished",
             _ => "internal",
         },
         Kind::Edit(EditError::KeyTooLong) => "key_too_long",
+        Kind::Edit(EditError::NotSignedIn) => "not_signed_in",
         Kind::Edit(EditError::Replay(error)) => replay_word(*error),
         Kind::Edit(EditError::Undecodable) | Kind::Load(_) => "undecodable",
         Kind::Interrupted => "interrupted",
+        Kind::Roster(error) => match error {
+            RosterError::Contention => "contention",
+            RosterError::End(_) | RosterError::Store => "store_down",
+            RosterError::UnknownHandle => "unknown_handle",
+            _ => "internal",
+        },
         Kind::Store(_) | Kind::Unavailable => "store_down",
         _ => "internal",
     }
@@ -173,6 +208,11 @@ mod tests {
             (Kind::Commit(CommitError::Lost), 409, "lost"),
             (Kind::Commit(CommitError::Replay(ReplayError::WrongType)), 409, NOT_A_NUMBER),
             (Kind::Edit(EditError::KeyTooLong), 400, "key_too_long"),
+            (Kind::Commit(CommitError::TooManySessions), 403, "too_many_sessions"),
+            (Kind::Edit(EditError::NotSignedIn), 401, "not_signed_in"),
+            (Kind::Roster(RosterError::Contention), 409, "contention"),
+            (Kind::Roster(RosterError::Store), 503, "store_down"),
+            (Kind::Roster(RosterError::UnknownHandle), 404, "unknown_handle"),
             (Kind::Interrupted, 500, "interrupted"),
         ] {
             let failure = Failure::from(error);

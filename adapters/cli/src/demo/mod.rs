@@ -1,18 +1,23 @@
-//! `cloakroom demo`: a server that shows what happens to a session.
+//! `cloakroom demo`: a server that shows what happens to a session, and a small blog whose users sign in.
 
+mod accounts;
 mod api;
+mod api_accounts;
+mod blog;
 mod body;
 mod clock;
 mod error;
 mod history;
 mod options;
 mod page;
+mod posts;
 mod ring;
 mod runtime;
 mod serve;
 mod signals;
 mod store;
 mod store_url;
+mod users;
 mod view;
 
 use std::{
@@ -20,7 +25,7 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
     pin::pin,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::Context as _;
@@ -31,21 +36,23 @@ use axum::{
     middleware,
     response::{IntoResponse as _, Response},
 };
-use cloakroom_core::{CookieName, CookiePolicy, Engine, Lifetime};
+use cloakroom_core::{CookieName, CookiePolicy, Engine, Lifetime, UnixTime};
 use cloakroom_runtime::Runtime;
 use cloakroom_store::{Sessions, StoreFailure};
-use cloakroom_tower::{SessionError, SessionLayer};
+use cloakroom_tower::{CsrfLayer, SessionError, SessionLayer};
 use futures_util::future::select;
 
 pub(crate) use self::options::{INSECURE_COOKIE, Options};
 use self::{
     error::{Failure, Shown},
     history::History,
+    posts::Posts,
     ring::Ring,
     runtime::RuntimeName,
     signals::Signals,
     store::{OpenStore, Place},
     store_url::StoreUrl,
+    users::Users,
 };
 use crate::keys::KeySource;
 
@@ -59,9 +66,17 @@ struct App(Arc<Shared>);
 struct Shared {
     facts: Facts,
     history: History,
+    posts: Posts,
     runtime: Arc<dyn Runtime>,
     sessions: Sessions,
     store: OpenStore,
+    users: Users,
+}
+
+impl App {
+    fn now(&self) -> UnixTime {
+        unix_time(&*self.0.runtime)
+    }
 }
 
 /// What the page tells about the server.
@@ -98,7 +113,9 @@ async fn start(options: Options) -> anyhow::Result<()> {
     // What lives shortly is swept as often.
     let store = OpenStore::open(url, &runtime, lifetime.idle().min(Duration::from_secs(60))).await?;
     let (keys, ring) = Ring::open(given, &place)?;
-    let engine = Engine::builder(keys).cookie(policy).lifetime(lifetime).build()?;
+    let users = Users::of(&keys)?;
+    let longest = accounts::longest(lifetime);
+    let engine = Engine::builder(keys).cookie(policy).lifetime(lifetime).longest(longest).build()?;
     let (address, incoming) = options
         .runtime
         .listen(&options.listen)
@@ -107,13 +124,15 @@ async fn start(options: Options) -> anyhow::Result<()> {
     // Whoever reads the URL may send a signal at once.
     let signals = Signals::catch()?;
     let facts = Facts { cookie, lifetime, place, ring, runtime: options.runtime, url: format!("http://{address}") };
-    // In one piece: a reader may leave after the first line.
-    io::stdout().write_all(facts.to_string().as_bytes()).context("cannot write the URL")?;
+    // In one piece, and nobody is answered before: whoever has read the URL has the passwords, and may leave then.
+    let passwords: String = users.passwords().map(|(user, password)| format!("{user}: {password}\n")).collect();
+    io::stdout().write_all(format!("{passwords}{facts}").as_bytes()).context("cannot write the URL")?;
     if !options.insecure_http && !address.ip().is_loopback() {
         tracing::warn!("browsers keep a Secure cookie over http from localhost alone; see --insecure-http");
     }
     let sessions = store.sessions(engine, &runtime);
-    let shared = Shared { facts, history: History::default(), runtime: Arc::clone(&runtime), sessions, store };
+    let (history, posts) = (History::default(), Posts::new(unix_time(&*runtime)));
+    let shared = Shared { facts, history, posts, runtime: Arc::clone(&runtime), sessions, store, users };
     let app = App(Arc::new(shared));
     let served = serve::serve(&runtime, incoming, router(app.clone(), options.on_store_failure.into()), signals).await;
     select(pin!(app.0.store.close()), runtime.sleep(CLOSING)).await;
@@ -122,8 +141,11 @@ async fn start(options: Options) -> anyhow::Result<()> {
 
 fn router(app: App, failure: StoreFailure) -> Router {
     let layer = SessionLayer::new(app.0.sessions.clone()).on_store_failure(failure);
-    let api = api::routes().layer(layer.clone().refusal(refuse_api));
-    let page = page::routes().layer(layer.refusal(refuse_page));
+    // Programs send no token; what a browser sends is checked here as well.
+    let api = api::routes().merge(api_accounts::routes()).layer(CsrfLayer::new().dangerous_allow_silence());
+    let api = api.layer(middleware::map_response(dress_api)).layer(layer.clone().refusal(refuse_api));
+    let page = page::routes().merge(blog::routes()).layer(CsrfLayer::new());
+    let page = page.layer(middleware::map_response(dress_page)).layer(layer.login_page(blog::LOGIN).refusal(refuse_page));
     api.merge(page)
         .fallback(async |uri: Uri| refuse(&uri, Failure::not_found()))
         .method_not_allowed_fallback(async |uri: Uri| refuse(&uri, Failure::wrong_method()))
@@ -139,6 +161,29 @@ fn refuse_api(status: StatusCode, error: &SessionError) -> Response<Body> {
 
 fn refuse_page(status: StatusCode, error: &SessionError) -> Response<Body> {
     Shown(Failure::of(error).with_status(status)).into_response()
+}
+
+async fn dress_api(response: Response) -> Response {
+    bare(&response).map_or(response, |failure| failure.into_response())
+}
+
+/// Pages are for who asked for them: nothing of them is kept by the browser or on the way.
+async fn dress_page(response: Response) -> Response {
+    let mut response = bare(&response).map_or(response, |failure| Shown(failure).into_response());
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Tells what a layer refused with a status alone.
+fn bare(response: &Response) -> Option<Failure> {
+    let status = response.status();
+    let is_bare = status.as_u16() >= 400 && !response.headers().contains_key(header::CONTENT_TYPE);
+    is_bare.then(|| Failure::of_layer(status))
+}
+
+fn unix_time(runtime: &dyn Runtime) -> UnixTime {
+    let since = runtime.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixTime::EPOCH.saturating_add(since)
 }
 
 /// Answers a request that reaches no handler, in JSON to programs and with a page to people.
@@ -158,7 +203,7 @@ async fn harden(mut response: Response) -> Response {
     response
 }
 
-/// What the terminal says, the URL in its first line.
+/// What the terminal says after the passwords, the URL first.
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Cloakroom's demo is at {}", self.url)?;

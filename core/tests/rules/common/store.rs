@@ -66,6 +66,11 @@ impl TestStore {
         self.faults.insert(self.log.len() + n, fault);
     }
 
+    /// Lets nothing more go wrong.
+    pub(crate) fn heal(&mut self) {
+        self.faults.clear();
+    }
+
     /// Lets the operations land that were sent long ago.
     pub(crate) fn land(&mut self) {
         for op in mem::take(&mut self.late) {
