@@ -5,8 +5,15 @@ mod common;
 use common::{Demo, RUNTIMES, refused, stdout, tool};
 
 #[test]
-fn the_first_line_has_the_url_and_the_rest_what_will_not_last() {
+fn the_passwords_come_first_then_the_url_and_then_what_will_not_last() {
     let mut demo = Demo::start();
+    let [alice, bob] = &*demo.passwords else { panic!("{:?}", demo.passwords) };
+    for (line, user) in [(alice, "alice"), (bob, "bob")] {
+        let password = line.strip_prefix(user).and_then(|rest| rest.strip_prefix(": ")).unwrap();
+        assert_eq!(password.len(), 16);
+        assert!(password.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{line}");
+    }
+    assert_ne!(demo.password("alice"), demo.password("bob"));
     assert!(!demo.url.ends_with(":0"));
     let said = demo.says("stop");
     assert!(said.contains("made for this run only"), "{said}");

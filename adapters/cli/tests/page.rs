@@ -137,16 +137,37 @@ fn the_policy_allows_the_pages_own_style_and_nothing_else() {
 }
 
 #[test]
+fn a_form_that_says_nothing_of_its_page_needs_the_token_that_the_page_gave_it() {
+    let demo = Demo::start();
+    let (mut client, mut other) = (demo.client(), demo.client());
+    let [own, foreign] = [&mut client, &mut other].map(|client| token(&page(client)).to_owned());
+    for token in ["", &foreign, &own[..43]] {
+        client.post_silently("/set", &format!("key=a&value=1&csrf_token={token}")).expect(403, "load", "keep");
+    }
+    client.post_silently("/set", &format!("key=a&value=1&csrf_token={own}")).expect(303, "load,replace", "keep");
+    assert_eq!(client.session()["data"]["a"], 1);
+    let again = page(&mut client);
+    assert_eq!(again.matches("csrf_token").count(), again.matches("<form").count());
+    assert_ne!(token(&again), own, "masked anew");
+}
+
+/// The token in the first form of a page.
+fn token(page: &str) -> &str {
+    page.split_once("name=\"csrf_token\" value=\"").unwrap().1.split_once('"').unwrap().0
+}
+
+#[test]
 fn failures_are_pages_too() {
     let demo = Demo::start();
     let mut client = demo.client();
     for (answer, status, word) in [
         (client.post_form("/set", "key=&value=1"), 400, "bad_form"),
         (client.post_form("/set", "value=1"), 422, "bad_form"),
-        (client.visit("POST", "/set", Some("key=a&value=1")), 415, "bad_form"),
+        (client.send("POST", "/set", &[("sec-fetch-site", "same-origin")], Some("key=a&value=1")), 415, "bad_form"),
         (client.get("/nothing"), 404, "not_found"),
         (client.visit("DELETE", "/", None), 405, "wrong_method"),
         (client.send("POST", "/set", &FOREIGN, Some("key=a&value=1")), 403, "cross_site"),
+        (client.post_silently("/set", "key=a&value=1"), 403, "cross_site"),
     ] {
         let answer = answer.expect(status, "", "keep");
         assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");

@@ -79,6 +79,7 @@ mod open;
 mod store;
 mod sweep;
 mod table;
+mod walk;
 mod write;
 
 pub use self::{
@@ -87,4 +88,5 @@ pub use self::{
     error::OpenError,
     metrics::RedbMetrics,
     store::RedbStore,
+    walk::RedbWalk,
 };

@@ -21,6 +21,7 @@ use crate::{
     metrics::{Counters, RedbMetrics},
     open::{Opened, Opener},
     sweep::{step, sweep},
+    walk::RedbWalk,
     write::{Answer, SWEEP, Write, WriteOp},
 };
 
@@ -98,6 +99,16 @@ impl RedbStore {
                 return Ok(all);
             }
         }
+    }
+
+    /// Starts to walk over the keys of entries that begin with `prefix`.
+    pub fn walk_entries(&self, prefix: &str) -> RedbWalk {
+        RedbWalk::entries(Arc::clone(&self.0), prefix)
+    }
+
+    /// Starts to walk over the keys of indexes that begin with `prefix`.
+    pub fn walk_indexes(&self, prefix: &str) -> RedbWalk {
+        RedbWalk::indexes(Arc::clone(&self.0), prefix)
     }
 
     /// Closes the file for all handles, after what is under way. Operations that come later or still wait fail with

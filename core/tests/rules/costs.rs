@@ -1,8 +1,8 @@
 //! Which operations a request asks for: exactly these, in this order.
 
-use cloakroom_core::{CookieChange, Loaded, Op};
+use cloakroom_core::{CookieChange, Excess, Loaded, Login, Op, Which, limits};
 
-use crate::common::{DAY, MINUTE, SECOND, World, add, ticket};
+use crate::common::{DAY, HOUR, MINUTE, SECOND, World, add, ticket};
 
 #[track_caller]
 fn assert_costs(w: &mut World, cookie: &str, edit: impl FnOnce(&mut Loaded), ops: &str) -> Option<String> {
@@ -168,6 +168,52 @@ fn a_shorter_lifetime_costs_one_replace() {
 }
 
 #[test]
+fn a_login_adds_an_enrolment_and_costs_no_more_for_what_it_carries() {
+    let mut w = World::new();
+    let login = |loaded: &mut Loaded| loaded.login("ada", Login::new()).unwrap();
+    assert_costs(&mut w, "", login, "create,enroll");
+    let jar = w.sign_in();
+    let carrying = |loaded: &mut Loaded| {
+        add(1)(loaded);
+        loaded.login("ada", Login::new().carry("n")).unwrap();
+        add(1)(loaded);
+    };
+    let jar = assert_costs(&mut w, &jar, carrying, "load,create,enroll,replace").unwrap();
+    assert_eq!(w.peek(&jar, "n"), Some(2));
+    let jar = assert_costs(&mut w, &jar, login, "load,create,enroll,replace,unenroll").unwrap();
+    let limited = |loaded: &mut Loaded| {
+        loaded.login("ada", Login::new().at_most(2, Excess::Refuse)).unwrap();
+    };
+    assert_costs(&mut w, &jar, limited, "load,create,enroll,list,load,load,load,replace,unenroll");
+}
+
+#[test]
+fn a_session_of_a_user_costs_more_only_where_its_key_changes() {
+    let mut w = World::new();
+    let jar = w.session_of("ada");
+    assert_costs(&mut w, &jar, |_| (), "load");
+    assert_costs(&mut w, &jar, add(1), "load,replace");
+    let jar = assert_costs(&mut w, &jar, Loaded::rotate, "load,create,enroll,replace,unenroll").unwrap();
+    let elevate = |loaded: &mut Loaded| loaded.elevate().unwrap();
+    let jar = assert_costs(&mut w, &jar, elevate, "load,create,enroll,replace,unenroll").unwrap();
+    assert_costs(&mut w, &jar, Loaded::logout, "load,replace,unenroll");
+}
+
+#[test]
+fn every_enrolment_lasts_as_long_as_the_session_can() {
+    let mut w = World::new();
+    let mut jar = String::new();
+    w.act(&mut jar, |loaded| loaded.login("ada", Login::new()).unwrap());
+    w.pass(10 * MINUTE);
+    w.act(&mut jar, Loaded::rotate);
+    w.act(&mut jar, |loaded| loaded.elevate().unwrap());
+    let lasts = |op: &Op| if let Op::Enroll { ttl, .. } = op { Some(*ttl) } else { None };
+    let found: Vec<_> = w.store.log.iter().filter_map(lasts).collect();
+    let whole = 8 * HOUR + limits::DEFAULT_CLOCK_SKEW;
+    assert_eq!(found, [whole, whole - 10 * MINUTE, whole], "a renewal does not move the deadline");
+}
+
+#[test]
 fn every_write_is_conditional_and_bounded_in_time() {
     let mut w = World::new();
     let mut jar = w.sign_in();
@@ -181,13 +227,16 @@ fn every_write_is_conditional_and_bounded_in_time() {
     let last = jar.clone();
     let done = w.visit(&mut jar, Loaded::destroy);
     assert_ne!(done.cookie(), CookieChange::Keep);
+    w.act(&mut jar, |loaded| loaded.login("ada", Login::new()).unwrap());
+    w.act(&mut jar, |loaded| loaded.elevate().unwrap());
+    w.act(&mut jar, |loaded| loaded.login("ada", Login::new()).unwrap());
+    assert_eq!(w.end_many("ada", Which::All, ""), Ok(1));
     for op in &w.store.log {
         match op {
-            Op::Create { ttl, .. } | Op::Replace { ttl, .. } | Op::Touch { ttl, .. } => {
+            Op::Create { ttl, .. } | Op::Enroll { ttl, .. } | Op::Replace { ttl, .. } | Op::Touch { ttl, .. } => {
                 assert!(!ttl.is_zero() && *ttl < 2 * DAY, "{op:?}");
             }
-            Op::Load { .. } | Op::Remove { .. } => {}
-            Op::Enroll { .. } | Op::List { .. } | Op::Unenroll { .. } => panic!("nobody is signed in"),
+            Op::List { .. } | Op::Load { .. } | Op::Remove { .. } | Op::Unenroll { .. } => {}
         }
     }
     assert!(!w.opens(&old) && !w.opens(&last));

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, error::Error};
 use cloakroom_core::{
     CommitError, ConfigError, CookieError, CookieName, CookiePolicy, DecodeError, EditError, EncodeError, Engine,
     EntropyError, InvalidCookieName, InvalidStoreKey, KeyId, KeyringError, LoadError, Refusal, ReplayError,
+    RosterError,
 };
 
 use crate::common::{World, add, ring};
@@ -50,6 +51,8 @@ fn each_reason_has_words_of_its_own() {
     assert_distinct(&[
         &EditError::KeyTooLong,
         &EditError::Lifetime,
+        &EditError::NotSignedIn,
+        &EditError::Principal,
         &EditError::TooManyEdits,
         &EditError::Undecodable,
         &ReplayError::KeyTooLong,
@@ -76,13 +79,24 @@ fn each_reason_has_words_of_its_own() {
         &CommitError::Entropy,
         &CommitError::IdCollision,
         &CommitError::Lost,
+        &CommitError::NoIndex,
         &CommitError::OutcomeUnknown,
         &CommitError::RecordTooLarge { size: 5000, limit: 4096 },
         &CommitError::StaleTicket,
         &CommitError::Store,
         &CommitError::TooLate,
+        &CommitError::TooManySessions,
         &CommitError::UnexpectedOutcome,
         &CommitError::Vanished,
+    ]);
+    assert_distinct(&[
+        &RosterError::Contention,
+        &RosterError::End(CommitError::Store),
+        &RosterError::Entropy,
+        &RosterError::NoIndex,
+        &RosterError::Store,
+        &RosterError::UnexpectedOutcome,
+        &RosterError::UnknownHandle,
     ]);
 }
 
@@ -98,6 +112,9 @@ fn a_reason_within_another_is_said() {
     assert_eq!(CommitError::Replay(ReplayError::Refused).to_string(), text);
     let undecodable = CommitError::Undecodable(DecodeError::TooLarge);
     assert_eq!(undecodable.to_string(), DecodeError::TooLarge.to_string());
+    let undecodable = RosterError::Undecodable(DecodeError::TooLarge);
+    assert_eq!(undecodable.to_string(), DecodeError::TooLarge.to_string());
+    assert!(RosterError::End(CommitError::TooLate).to_string().ends_with(&CommitError::TooLate.to_string()));
 }
 
 #[test]
@@ -125,6 +142,7 @@ fn the_place_and_the_limit_are_named() {
         (&CommitError::RecordTooLarge { size: 5000, limit: 4096 }, ["5000 bytes", "4096"]),
         (&EditError::KeyTooLong, ["key", "1024"]),
         (&EditError::TooManyEdits, ["edits", "1024"]),
+        (&EditError::Principal, ["user id", "256"]),
         (&ConfigError::MaxRecord, ["record", "4096"]),
         (&ConfigError::Name, ["1 to", "64"]),
         (&InvalidStoreKey, ["1 to", "120"]),

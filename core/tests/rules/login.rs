@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cloakroom_core::{
-    CommitError, CookieChange, DecodeError, EditError, End, EndCause, Ended, Entry, Event, LoadError, Login, Lifetime,
-    Loaded, Nonce, limits,
+    CommitError, CookieChange, DecodeError, EditError, End, EndCause, Ended, Entry, Event, Lifetime, LoadError, Loaded,
+    Login, Nonce, limits,
 };
 
 use crate::common::{DAY, HOUR, MINUTE, SECOND, SetCookie, World, add, has, ticket};

@@ -1,6 +1,6 @@
 //! Logins and elevations whose operations go wrong, at every place and in every way.
 
-use cloakroom_core::{CommitError, CookieChange, Done, Login, Loaded, RosterError};
+use cloakroom_core::{CommitError, CookieChange, Done, Loaded, Login, RosterError};
 
 use crate::common::{Fault, World, add, ticket};
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod binding;
 mod change;
 mod change_unknown;
 mod common;
@@ -10,6 +11,7 @@ mod cookie_writing;
 mod costs;
 mod creation;
 mod crosssite;
+mod csrf;
 mod damaged_markers;
 mod duplicates;
 mod edits;

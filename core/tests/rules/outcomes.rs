@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use cloakroom_core::{CommitError, CookieChange, Done, Loaded, Members, OpKind, Outcome, Session, Step, Stored, Value, Version};
+use cloakroom_core::{
+    CommitError, CookieChange, Done, Excess, Loaded, Login, Members, OpKind, Outcome, Session, Step, Stored, Value,
+    Version,
+};
 
 use crate::common::{MINUTE, World, add};
 
@@ -113,6 +116,81 @@ fn a_renewal() {
     check(2, OpKind::Load, || contended(Loaded::rotate));
     check(3, OpKind::Replace, || contended(Loaded::rotate));
     check(4, OpKind::Replace, || contended(Loaded::rotate));
+}
+
+/// A request on a session in which ada is signed in.
+fn signed_in(contended: bool, edit: fn(&mut Loaded)) -> (World, Session) {
+    let mut w = World::new();
+    w.store.brings = false;
+    let jar = w.session_of("ada");
+    let session = w.slow(&jar, edit);
+    if contended {
+        assert_eq!(w.request(&jar, add(10)).result(), Ok(()));
+    }
+    (w, session)
+}
+
+#[test]
+fn a_login() {
+    let login: fn(&mut Loaded) = |loaded| loaded.login("ada", Login::new().carry("n")).unwrap();
+    check(0, OpKind::Create, || signed_in(false, login));
+    check(1, OpKind::Enroll, || signed_in(false, login));
+    check(2, OpKind::Replace, || signed_in(false, login));
+    check(3, OpKind::Load, || signed_in(true, login));
+    check(4, OpKind::Replace, || signed_in(true, login));
+    check(5, OpKind::Replace, || signed_in(true, login));
+}
+
+#[test]
+fn a_login_with_a_limit() {
+    let login: fn(&mut Loaded) = |loaded| {
+        loaded.login("ada", Login::new().at_most(1, Excess::EndOldest)).unwrap();
+    };
+    let make = || {
+        let mut w = World::new();
+        w.session_of("ada");
+        let session = w.slow("", login);
+        (w, session)
+    };
+    check(2, OpKind::List, make);
+    check(3, OpKind::Load, make);
+    check(4, OpKind::Load, make);
+    check(5, OpKind::List, make);
+    check(6, OpKind::Load, make);
+    check(7, OpKind::Replace, make);
+}
+
+#[test]
+fn an_elevation() {
+    let elevate: fn(&mut Loaded) = |loaded| loaded.elevate().unwrap();
+    check(0, OpKind::Create, || signed_in(false, elevate));
+    check(1, OpKind::Enroll, || signed_in(false, elevate));
+    check(2, OpKind::Replace, || signed_in(false, elevate));
+    check(3, OpKind::Load, || signed_in(true, elevate));
+    check(4, OpKind::Replace, || signed_in(true, elevate));
+}
+
+#[test]
+fn what_is_taken_out_of_an_index_is_ignored_whatever_becomes_of_it() {
+    let edits: [(usize, fn(&mut Loaded)); 3] = [
+        (3, |loaded| loaded.login("bob", Login::new()).unwrap()),
+        (3, |loaded| loaded.elevate().unwrap()),
+        (1, Loaded::logout),
+    ];
+    for (steps, edit) in edits {
+        for outcome in outcomes() {
+            let (mut w, session) = signed_in(false, edit);
+            let mut step = w.start(session);
+            for _ in 0..steps {
+                step = w.resume(step);
+            }
+            let Step::Io(io) = step else { panic!("it goes on") };
+            assert_eq!(io.op().kind(), OpKind::Unenroll);
+            let Step::Done(done) = io.resume(outcome.clone(), w.now()) else { panic!("and is the last") };
+            assert_eq!(done.result(), Ok(()), "{outcome:?}");
+            assert_ne!(done.cookie(), CookieChange::Keep, "{outcome:?}");
+        }
+    }
 }
 
 #[test]

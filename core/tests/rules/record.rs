@@ -1,7 +1,7 @@
 //! Records: readable JSON, unchanged values copied as bytes, unknown fields kept, sizes and versions checked.
 
 use cloakroom_core::{
-    CommitError, CookieChange, EditError, End, Entry, Event, LoadError, Loaded, Op, RequestInfo, Session,
+    CommitError, CookieChange, EditError, End, Entry, Event, LoadError, Loaded, Login, Op, RequestInfo, Session, limits,
 };
 
 use crate::common::{MINUTE, World, add, has, ticket};
@@ -58,6 +58,92 @@ fn a_record_is_a_json_object_that_others_can_read() {
     assert_eq!((&tombstone["format"], &tombstone["kind"]), (&1.into(), &"ended".into()));
     assert_eq!((&tombstone["cause"], &tombstone["at"]), (&"destroy".into(), &w.store.now.into()));
     assert!(tombstone.get("data").is_none());
+}
+
+#[test]
+fn a_sign_in_stands_in_its_record_and_in_no_marker() {
+    let mut w = World::new();
+    let mut jar = w.session_with("ada", Login::new().label("Firefox"));
+    let json: Json = serde_json::from_str(&w.text(&w.key(&jar))).unwrap();
+    assert_eq!((&json["principal"], &json["label"]), (&"ada".into(), &"Firefox".into()));
+    assert_eq!((&json["since"], &json["authenticated"]), (&w.store.now.into(), &w.store.now.into()));
+    assert_eq!(json["lineage"], json["nonces"][0], "a lineage is named for the commit that began it");
+    let (since, old) = (w.store.now, w.key(&jar));
+    w.pass(MINUTE);
+    w.act(&mut jar, |loaded| loaded.elevate().unwrap());
+    let after: Json = serde_json::from_str(&w.text(&w.key(&jar))).unwrap();
+    assert_eq!((&after["principal"], &after["label"]), (&"ada".into(), &"Firefox".into()));
+    assert_eq!((&after["since"], &after["authenticated"]), (&since.into(), &w.store.now.into()));
+    assert_eq!((&after["lineage"], &after["predecessor"]), (&json["lineage"], &old.as_str().into()));
+    let tombstone: Json = serde_json::from_str(&w.text(&old)).unwrap();
+    assert_eq!((&tombstone["cause"], &tombstone["next"]), (&"elevation".into(), &w.key(&jar).as_str().into()));
+    assert_eq!(tombstone.get("principal"), None);
+
+    let old = w.key(&jar);
+    w.act(&mut jar, |loaded| loaded.login(&7, Login::new()).unwrap());
+    let tombstone: Json = serde_json::from_str(&w.text(&old)).unwrap();
+    assert_eq!((&tombstone["cause"], tombstone.get("next")), (&"login".into(), None));
+    let json: Json = serde_json::from_str(&w.text(&w.key(&jar))).unwrap();
+    assert_eq!((&json["principal"], json.get("label"), json.get("predecessor")), (&7.into(), None, None));
+    let anonymous = w.sign_in();
+    let json: Json = serde_json::from_str(&w.text(&w.key(&anonymous))).unwrap();
+    let fields = ["principal", "since", "authenticated", "label"];
+    assert!(fields.iter().all(|field| json.get(field).is_none()) && json.get("lineage").is_some());
+}
+
+#[test]
+fn a_first_presentation_clears_what_an_elevation_left() {
+    let mut w = World::new();
+    let mut jar = w.session_of("ada");
+    w.act(&mut jar, |loaded| loaded.elevate().unwrap());
+    w.ops();
+    w.act(&mut jar, |_| ());
+    assert_eq!(w.ops(), "load,load,replace");
+    assert!(w.record(&w.key(&jar)).predecessor.is_none());
+    w.act(&mut jar, |_| ());
+    assert_eq!(w.ops(), "load");
+}
+
+#[test]
+fn a_broken_sign_in_does_not_decode() {
+    let breaks: [(&str, &str); 6] = [
+        (r#""principal":"ada""#, r#""principal":null"#),
+        (r#""since":"#, r#""since":-"#),
+        (r#""authenticated":"#, r#""authenticated_at":"#),
+        (r#""label":"Firefox""#, r#""label":7"#),
+        (r#""lineage":""#, r#""lineage":"x"#),
+        (r#""lineage":""#, r#""lines":""#),
+    ];
+    for (field, broken) in breaks {
+        let mut w = World::new();
+        let jar = w.session_with("ada", Login::new().label("Firefox"));
+        let key = w.key(&jar);
+        let text = w.text(&key);
+        assert_eq!(text.matches(field).count(), 1, "{text}");
+        w.put_text(&key, &text.replace(field, broken), TTL);
+        unreadable(&mut w, &jar);
+    }
+    let mut w = World::new();
+    let jar = w.session_of("ada");
+    let key = w.key(&jar);
+    let text = w.text(&key);
+    let long = format!(r#""principal":"{}""#, "x".repeat(limits::MAX_PRINCIPAL));
+    w.put_text(&key, &text.replace(r#""principal":"ada""#, &long), TTL);
+    unreadable(&mut w, &jar);
+}
+
+#[test]
+fn a_label_is_short_and_without_control_characters() {
+    let label = |text: &str| cloakroom_core::Label::new(text).map(|label| label.as_str().to_owned());
+    assert_eq!(label(" \u{1b}[31mFire\nfox\0 "), Some("[31mFirefox".to_owned()));
+    for nothing in ["", "  ", "\n\t", "\u{7}"] {
+        assert_eq!(label(nothing), None);
+    }
+    let long = "é".repeat(limits::MAX_LABEL);
+    let cut = label(&long).unwrap();
+    assert_eq!(cut.len(), limits::MAX_LABEL);
+    assert!(long.starts_with(&cut));
+    assert_eq!(label(&format!("x{long}")).unwrap().len(), limits::MAX_LABEL - 1, "no character is cut in two");
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use cloakroom_core::{
-    Access, Codec, CommitError, Engine, Entry, Event, HashedKeys, Json, JsonCodec, KeyScheme, Loaded, Op, Outcome,
-    RequestInfo, SealedCodec, SessionId, SignedTokens, Step, Stored, TokenScheme, Value, Version,
+    Access, Codec, CommitError, Engine, Entry, Event, Excess, HashedKeys, Json, JsonCodec, KeyScheme, Label, Loaded,
+    Login, Members, Op, Outcome, RequestInfo, RosterStep, SealedCodec, SessionId, SignedTokens, Step, Stored,
+    TokenScheme, Value, Version, Which,
 };
 
-use crate::common::{MINUTE, World, key, ring, ticket};
+use crate::common::{MINUTE, World, key, ring, ticket, user};
 
 const SECRET: &str = "hunter2-the-value";
 
@@ -200,6 +201,82 @@ fn engines_schemes_codecs_and_errors() {
     let wrong = CommitError::RecordTooLarge { size: 1, limit: 0 };
     secrets.check(&wrong);
     secrets.check(&wrong.to_string());
+}
+
+/// A login that says secrets wherever it can.
+fn login() -> Login {
+    Login::new().carry(SECRET).label(SECRET).at_most(1, Excess::EndOldest)
+}
+
+#[test]
+fn every_step_of_a_login_and_an_elevation() {
+    let edits: [fn(&mut Loaded); 2] =
+        [|loaded| loaded.login(SECRET, login()).unwrap(), |loaded| loaded.elevate().unwrap()];
+    for edit in edits {
+        let mut w = World::new();
+        w.session_of(SECRET);
+        let jar = w.session_with(SECRET, Login::new().label(SECRET));
+        let mut secrets = Secrets::new(&w, &jar);
+        let index = w.index_of(SECRET);
+        secrets.needles.extend([index.as_str().to_owned(), index.as_str()["cloakroom:user:".len()..].to_owned()]);
+        let mut session = w.open(&jar);
+        let loaded = w.access(&mut session).unwrap();
+        secrets.check(&loaded.sign_in());
+        edit(loaded);
+        secrets.check(&loaded);
+        secrets.check(&session);
+        let mut step = w.start(session);
+        let mut ops = 0;
+        loop {
+            secrets.check(&step);
+            match step {
+                Step::Done(done) => {
+                    secrets.check(&done);
+                    secrets.check(&done.events());
+                    secrets.check(&done.reopen());
+                    break;
+                }
+                Step::Io(io) => {
+                    secrets.check(io.op());
+                    let outcome = w.store.perform(io.op());
+                    secrets.check(&outcome);
+                    step = io.resume(outcome, w.now());
+                    ops += 1;
+                }
+            }
+        }
+        assert!(ops >= 4, "{ops}");
+    }
+}
+
+#[test]
+fn what_is_said_of_users_and_their_sessions() {
+    let mut w = World::new();
+    let jar = w.session_with(SECRET, Login::new().label(SECRET));
+    let mut secrets = Secrets::new(&w, &jar);
+    // A handle is made to be shown; what it is of is not.
+    secrets.check(&login());
+    secrets.check(&Label::new(SECRET));
+    secrets.check(&user(SECRET));
+    secrets.check(&w.record(&w.key(&jar)));
+    let handle = w.key(&jar).handle();
+    secrets.check(&Which::One(handle));
+    let members = Members { keys: vec![w.key(&jar)], total: 1 };
+    secrets.check(&members);
+    secrets.check(&Outcome::Listed(members));
+    let mut listing = w.listing(SECRET, &jar);
+    while let RosterStep::Io(io) = &listing {
+        secrets.check(&listing);
+        secrets.check(io.op());
+        listing = w.advance(listing);
+    }
+    secrets.check(&listing);
+    let mut ending = w.ending(SECRET, Which::All, &jar);
+    while let RosterStep::Io(_) = ending {
+        secrets.check(&ending);
+        ending = w.advance(ending);
+    }
+    secrets.check(&ending);
 }
 
 #[test]

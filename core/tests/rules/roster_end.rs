@@ -264,11 +264,7 @@ fn a_failure_is_an_error_and_a_second_try_finishes() {
 
 #[test]
 fn a_list_or_a_load_or_an_end_that_fails_is_no_success() {
-    for (n, error) in [
-        (0, RosterError::Store),
-        (1, RosterError::Store),
-        (2, RosterError::End(CommitError::Store)),
-    ] {
+    for (n, error) in [(0, RosterError::Store), (1, RosterError::Store), (2, RosterError::End(CommitError::Store))] {
         let (mut w, jars) = sessions(1);
         w.store.fault(n, Fault::Failed);
         assert_eq!(w.end_many("ada", Which::All, ""), Err(error));

@@ -192,6 +192,12 @@ fn a_replica_has_what_was_waited_for() {
             unenroll(&store, "i", &member).await.unwrap();
             assert_eq!(there(&member), cloakroom_tests::servers::Reply::Nil, "{number}");
         }
+        // Servers from version 7.2 on wait for what a connection wrote: a listing writes too, and changes nothing.
+        let writes = || master.calls().get("pexpire").copied().unwrap_or_default();
+        let (before, left) = (writes(), master.ask(&["PTTL", &index("i")]).integer());
+        assert_eq!(list(&store, "i").await.unwrap(), ["first"]);
+        assert_eq!(writes(), before + 1);
+        assert!((left - 10_000..=left).contains(&master.ask(&["PTTL", &index("i")]).integer()));
         // What changes nothing, and what only reads, is waited for as well.
         replica.pause();
         let brief = config(&master.url()).replicas(1).deadline(Duration::from_millis(400)).lazy(Tokio);

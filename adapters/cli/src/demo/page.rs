@@ -31,6 +31,8 @@ pub(super) fn routes() -> Router<App> {
 pub(super) struct Seen {
     /// `None` while it is new.
     pub(super) stored: Option<Stored>,
+    /// Against forgery; each form has it.
+    pub(super) token: String,
     pub(super) values: Vec<(String, String)>,
     pub(super) visits: u64,
 }
@@ -47,7 +49,7 @@ impl Seen {
         let values = loaded.data()?.iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         let stored = loaded.created().zip(loaded.deadline()).zip(loaded.handle());
         let stored = stored.map(|((created, deadline), handle)| Stored { created, deadline, handle });
-        Ok(Self { stored, values, visits: loaded.get("visits")?.unwrap_or(0) })
+        Ok(Self { stored, token: String::new(), values, visits: loaded.get("visits")?.unwrap_or(0) })
     }
 }
 
@@ -61,7 +63,8 @@ async fn show(State(app): State<App>, session: Session) -> Result<impl IntoRespo
         loaded.update_text("visits", Box::new(count))?;
         Seen::of(loaded)
     });
-    let page = view::page(&app.0.facts, &seen.await?, &app.0.history.latest());
+    let seen = Seen { token: session.csrf_token().await?, ..seen.await? };
+    let page = view::page(&app.0.facts, &seen, &app.0.history.latest());
     Ok(([(header::CACHE_CONTROL, "no-store")], Html(page.into_string())))
 }
 

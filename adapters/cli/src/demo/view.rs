@@ -6,9 +6,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, StatusCode};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cloakroom_core::{CookiePolicy, UnixTime};
+use cloakroom_tower::CsrfLayer;
 use humantime::{format_duration, format_rfc3339_seconds};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
@@ -58,14 +59,18 @@ pub(super) fn failure(failure: &Failure) -> Markup {
                 h2 { (failure.status.canonical_reason().unwrap_or("It did not work")) }
                 p.message { (failure.message) "." }
                 p.muted { "Error " (failure.status.as_u16()) ", " code { (failure.word) } }
-                p { a.button href="/" { "Back to the session" } }
+                @if failure.status == StatusCode::UNAUTHORIZED {
+                    p { a.button href="/blog/login" { "Sign in" } }
+                } @else {
+                    p { a.button href="/" { "Back to the session" } }
+                }
             }
         }
     };
     document("Cloakroom: error", &body)
 }
 
-fn document(title: &str, body: &Markup) -> Markup {
+pub(super) fn document(title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -81,6 +86,7 @@ fn document(title: &str, body: &Markup) -> Markup {
                 header {
                     h1 { a href="/" { "Cloakroom" } }
                     p { "The browser holds a ticket that only we can print; the store holds the coat." }
+                    nav aria-label="Pages" { a href="/" { "The session" } a href="/blog" { "The blog" } }
                 }
                 (body)
             }
@@ -89,6 +95,7 @@ fn document(title: &str, body: &Markup) -> Markup {
 }
 
 fn session(facts: &Facts, seen: &Seen) -> Markup {
+    let token = html! { input type="hidden" name=(CsrfLayer::FIELD) value=(seen.token); };
     html! {
         section.card aria-labelledby="session" {
             h2 #session { "Your session" }
@@ -109,6 +116,7 @@ fn session(facts: &Facts, seen: &Seen) -> Markup {
                             td { code { (clipped(text)) } }
                             td {
                                 form method="post" action="/remove" {
+                                    (token)
                                     input type="hidden" name="key" value=(key);
                                     button.quiet title={ "Remove " (key) } { "Remove" }
                                 }
@@ -118,14 +126,16 @@ fn session(facts: &Facts, seen: &Seen) -> Markup {
                 }
             }
             form.set method="post" action="/set" {
+                (token)
                 label { "Key" input name="key" required maxlength="1024" placeholder="color" autocomplete="off"; }
                 label { "Value" input name="value" placeholder="JSON or text" autocomplete="off"; }
                 button { "Set" }
             }
             div.actions {
-                form method="post" action="/rotate" { button.secondary { "Rotate the id" } }
-                form method="post" action="/end" { button.danger { "End the session" } }
+                form method="post" action="/rotate" { (token) button.secondary { "Rotate the id" } }
+                form method="post" action="/end" { (token) button.danger { "End the session" } }
             }
+            p.aside { "Somebody who signs in gets a session of their own: see " a href="/blog" { "the blog" } "." }
             (facts_of(facts, seen.stored.as_ref()))
         }
     }
@@ -275,7 +285,7 @@ fn clipped(text: &str) -> String {
 }
 
 /// Writes a time of the far future as well as one of this one.
-fn moment(time: UnixTime) -> String {
+pub(super) fn moment(time: UnixTime) -> String {
     let Some(time) = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(time.as_millis())) else {
         return "the end of time".to_owned();
     };

@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use ureq::{
     Agent,
     http::{HeaderMap, Request, StatusCode},
@@ -19,6 +19,8 @@ use ureq::{
 
 /// What a demo can run on.
 pub(crate) const RUNTIMES: [&str; 3] = ["async-std", "smol", "tokio"];
+/// The content type of a form.
+pub(crate) const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 /// Longer than anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -68,8 +70,8 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 pub(crate) struct Demo {
     pub(crate) child: Child,
     pub(crate) url: String,
-    /// What it said on standard output, its first line and what followed at once.
-    pub(crate) first_line: String,
+    /// What it said on standard output before its URL, line by line: who signs in with what.
+    pub(crate) passwords: Vec<String>,
     out: BufReader<ChildStdout>,
 }
 
@@ -96,14 +98,32 @@ impl Demo {
     pub(crate) fn of(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut first_line = String::new();
-        out.read_line(&mut first_line).unwrap();
-        let start = first_line.find("http://127.0.0.1:").expect("the first line has the URL");
-        let url = first_line[start..].trim_end().to_owned();
-        Self { child, url, first_line, out }
+        let mut passwords = Vec::new();
+        let url = loop {
+            let mut line = String::new();
+            assert!(out.read_line(&mut line).unwrap() > 0, "no line has the URL");
+            if let Some(start) = line.find("http://127.0.0.1:") {
+                break line[start..].trim_end().to_owned();
+            }
+            passwords.push(line.trim_end_matches('\n').to_owned());
+        };
+        Self { child, url, passwords, out }
     }
 
-    /// Reads what it says after the first line, up to a line that starts with `last`.
+    /// Returns the password that it said of a user.
+    pub(crate) fn password(&self, user: &str) -> &str {
+        let said = self.passwords.iter().find_map(|line| line.strip_prefix(user)?.strip_prefix(": "));
+        said.unwrap_or_else(|| panic!("no password of {user}"))
+    }
+
+    /// Returns a client where a user has signed in.
+    pub(crate) fn signed_in(&self, user: &str) -> Client {
+        let mut client = self.client();
+        assert_eq!(client.login(user, self.password(user)).status, 200);
+        client
+    }
+
+    /// Reads what it says after its URL, up to a line that starts with `last`.
     pub(crate) fn says(&mut self, last: &str) -> String {
         let mut said = String::new();
         while !said.lines().last().is_some_and(|line| line.starts_with(last)) {
@@ -185,12 +205,44 @@ impl Client {
         self.visit_with(method, path, &[], body)
     }
 
-    /// Sends a form.
+    /// Sends a form, as browsers do from a page of the same site.
     pub(crate) fn post_form(&mut self, path: &str, body: &str) -> Answer {
-        self.visit_with("POST", path, &[("content-type", "application/x-www-form-urlencoded")], Some(body))
+        self.visit_with("POST", path, &[FORM, ("sec-fetch-site", "same-origin")], Some(body))
     }
 
-    fn visit_with(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Answer {
+    /// Sends a form, as programs and old browsers do.
+    pub(crate) fn post_silently(&mut self, path: &str, body: &str) -> Answer {
+        self.visit_with("POST", path, &[FORM], Some(body))
+    }
+
+    /// Signs in by the API.
+    pub(crate) fn login(&mut self, user: &str, password: &str) -> Answer {
+        self.visit("POST", "/api/login", Some(&json!({ "user": user, "password": password }).to_string()))
+    }
+
+    /// Who is signed in, by the API; `null` if nobody is.
+    pub(crate) fn me(&self) -> Value {
+        let answer = self.get("/api/me");
+        match answer.status.as_u16() {
+            401 => {
+                assert_eq!(answer.json()["error"], "not_signed_in");
+                Value::Null
+            }
+            status => {
+                assert_eq!(status, 200, "{}", answer.body);
+                answer.json()["user"].take()
+            }
+        }
+    }
+
+    /// The sessions of who is signed in, by the API.
+    pub(crate) fn sessions(&self) -> Vec<Value> {
+        let answer = self.get("/api/sessions");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json().as_array().unwrap().clone()
+    }
+
+    pub(crate) fn visit_with(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Answer {
         let answer = self.send(method, path, headers, body);
         if let Some(line) = answer.set_cookie() {
             let pair = line.split(';').next().unwrap();

@@ -75,9 +75,7 @@ impl World {
     pub(crate) fn ending(&mut self, id: &str, which: Which, current: &str) -> RosterStep<u64> {
         let mut entropy = Seeded(self.entropy.next());
         let now = self.now();
-        self.with_peeked(current, |loaded| {
-            self.engine.end_sessions(&user(id), which, Some(loaded), now, &mut entropy)
-        })
+        self.with_peeked(current, |loaded| self.engine.end_sessions(&user(id), which, Some(loaded), now, &mut entropy))
     }
 
     pub(crate) fn end_many(&mut self, id: &str, which: Which, current: &str) -> Result<u64, RosterError> {

@@ -1,6 +1,7 @@
 //! A small blog on sessions: users, forms, and what goes with them, without scripts.
 
 mod account;
+mod device;
 mod devices;
 mod view;
 
