@@ -1,6 +1,7 @@
 //! A cluster: each slot of keys has its master.
 
 use std::{
+    collections::BTreeSet,
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,10 +11,12 @@ use std::{
 };
 
 use cloakroom_store::Fault;
+use futures_util::future::try_join_all;
 use redis::{ServerErrorKind, Value as Answer, cmd};
 
 use crate::{
     agree,
+    connection::Connection,
     dial::{Dial, question},
     env::Env,
     failure::{Failure, code_of},
@@ -74,9 +77,16 @@ impl Cluster {
         self.look().await?;
         let first = self.map().nodes.first().cloned();
         match first {
-            Some(node) => node.pool.connect().await,
+            Some(node) => node.pool.connect().await.map(drop),
             None => Err(Failure::unsent(Fault::Unavailable, "the cluster has no masters")),
         }
+    }
+
+    /// Makes a connection to every master that has slots.
+    pub(crate) async fn connections(&self) -> Result<Vec<Arc<Connection>>, Failure> {
+        self.look().await?;
+        let masters = self.map().masters();
+        try_join_all(masters.iter().map(|node| node.pool.connect())).await
     }
 
     pub(crate) async fn exec(
@@ -228,6 +238,12 @@ impl Map {
     fn master(&self, slot: u16) -> Option<Arc<Node>> {
         let place = self.slots.get(usize::from(slot)).copied().flatten()?;
         self.nodes.get(usize::from(place)).cloned()
+    }
+
+    /// Returns who has any slots.
+    fn masters(&self) -> Vec<Arc<Node>> {
+        let places: BTreeSet<_> = self.slots.iter().copied().flatten().collect();
+        places.into_iter().filter_map(|place| self.nodes.get(usize::from(place)).cloned()).collect()
     }
 
     fn place(&self, server: &Server) -> Option<usize> {

@@ -70,7 +70,7 @@
 //!
 //! A user needs `~PREFIX* -@all +get +pttl +set +pexpire +del +evalsha +eval`; for indexes `+time +zadd +zcount +zrange
 //! +zrangebyscore +zrem +zremrangebyscore +pexpireat`; with a database other than 0 `+select`, with replicas to wait for
-//! `+wait`, under Sentinel `+role`, in a cluster `+cluster|slots +asking`, and for the look at the server's settings `+info
+//! `+wait`, to walk over the keys `+scan`, under Sentinel `+role`, in a cluster `+cluster|slots +asking`, and for the look at the server's settings `+info
 //! +config|get`.
 //!
 //! # Runtimes
@@ -95,6 +95,7 @@ mod server;
 mod slot;
 mod store;
 mod url;
+mod walk;
 mod wire;
 
 pub use futures_rustls::rustls;
@@ -103,4 +104,5 @@ pub use redis;
 pub use self::{
     config::{ConnectError, RedisConfig, RedisConfigError},
     store::RedisStore,
+    walk::RedisWalk,
 };

@@ -8,6 +8,7 @@ use std::sync::{
 use redis::{Pipeline, Value as Answer};
 
 use crate::{
+    connection::Connection,
     dial::Dial,
     env::Env,
     failure::{Failure, code_of},
@@ -52,9 +53,9 @@ impl Pool {
         Self { links, next: AtomicUsize::new(0), replicas: env.settings.replicas, target }
     }
 
-    /// Sees that there is a connection.
-    pub(crate) async fn connect(&self) -> Result<(), Failure> {
-        self.link().connection().await.map(drop)
+    /// Sees that there is a connection, and returns it.
+    pub(crate) async fn connect(&self) -> Result<Arc<Connection>, Failure> {
+        self.link().connection().await
     }
 
     pub(crate) async fn exec(&self, commands: &Pipeline, progress: &Progress) -> Result<Vec<Answer>, Failure> {

@@ -3,10 +3,12 @@
 use std::{fmt, sync::Arc};
 
 use cloakroom_runtime::BoxFuture;
+use cloakroom_store::Fault;
 use redis::{Pipeline, RedisResult, Value as Answer, aio::ConnectionLike};
 
 use crate::{
     cluster::Cluster,
+    connection::Connection,
     failure::Failure,
     pool::{Pool, Progress},
     wire::Request,
@@ -25,8 +27,19 @@ impl Route {
     pub(crate) async fn connect(&self) -> Result<(), Failure> {
         match self {
             Self::Cluster(cluster) => cluster.connect().await,
-            Self::Single(pool) => pool.connect().await,
+            Self::Single(pool) => pool.connect().await.map(drop),
             Self::Users(_) => Ok(()),
+        }
+    }
+
+    /// Makes a connection to every server that has keys.
+    pub(crate) async fn connections(&self) -> Result<Vec<Arc<Connection>>, Failure> {
+        match self {
+            Self::Cluster(cluster) => cluster.connections().await,
+            Self::Single(pool) => Ok(vec![pool.connect().await?]),
+            Self::Users(_) => {
+                Err(Failure::unsent(Fault::Refused, "a connection of the application's does not say where all keys are"))
+            }
         }
     }
 

@@ -10,12 +10,17 @@ use redis::{Value as Answer, aio::ConnectionLike};
 
 use crate::{
     config::{ConnectError, RedisConfig, RedisConfigError},
+    connection::Connection,
     env::Env,
     failure::Failure,
     pool::Progress,
     route::Route,
+    walk::RedisWalk,
     wire::{self, Arguments, ENROLL, LIST, LOAD, REMOVE, REPLACE, Request, Step, TOUCH},
 };
+
+/// What the key of an index ends with on the server. No key of a session has a space in it.
+pub(crate) const INDEX_SUFFIX: &[u8] = b" members";
 
 /// Sessions in Redis. Cheap to clone; clones share the connections.
 ///
@@ -79,6 +84,21 @@ impl RedisStore {
         RedisConfig::client(connection).lazy(runtime)
     }
 
+    /// Starts to walk over the store keys of entries that begin with `prefix`, which stands behind that of the settings. Any
+    /// strings under such keys are taken for entries.
+    ///
+    /// A user needs the right `+scan` for it.
+    pub fn walk_entries(&self, prefix: &str) -> RedisWalk {
+        RedisWalk::entries(self.clone(), prefix)
+    }
+
+    /// Starts to walk over the keys of indexes that begin with `prefix`, which stands behind that of the settings.
+    ///
+    /// A user needs the right `+scan` for it.
+    pub fn walk_indexes(&self, prefix: &str) -> RedisWalk {
+        RedisWalk::indexes(self.clone(), prefix)
+    }
+
     pub(crate) fn new(env: Arc<Env>, route: Route) -> Self {
         Self(Arc::new(Inner { env, route }))
     }
@@ -87,13 +107,21 @@ impl RedisStore {
         self.0.route.connect().await.map_err(|failure| failure.into_error(false, &[]))
     }
 
+    pub(crate) fn key_prefix(&self) -> &str {
+        &self.0.env.settings.key_prefix
+    }
+
+    /// Makes a connection to every server that has keys.
+    pub(crate) async fn connections(&self) -> Result<Vec<Arc<Connection>>, Failure> {
+        self.0.route.connections().await
+    }
+
     fn key(&self, key: &StoreKey) -> Vec<u8> {
         [self.0.env.settings.key_prefix.as_bytes(), key.as_bytes()].concat()
     }
 
-    /// Returns the key of an index. No key of a session has a space in it.
     fn index_key(&self, index: &StoreKey) -> Vec<u8> {
-        [self.0.env.settings.key_prefix.as_bytes(), index.as_bytes(), b" members"].concat()
+        [self.0.env.settings.key_prefix.as_bytes(), index.as_bytes(), INDEX_SUFFIX].concat()
     }
 
     /// Has a script do a step on the server.
@@ -160,7 +188,7 @@ impl RedisStore {
         }
     }
 
-    async fn in_time<T>(
+    pub(crate) async fn in_time<T>(
         &self,
         steps: impl Future<Output = Result<T, Failure>>,
         progress: &Progress,

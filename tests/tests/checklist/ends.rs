@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloakroom_core::{
-    CommitError, End, Engine, Event, Lifetime, Loaded, Op, OpKind, Session, Step,
+    CommitError, EditError, End, Engine, Event, Lifetime, Loaded, Login, Op, OpKind, Session, Step,
     limits::{DEFAULT_ABSOLUTE, DEFAULT_CLOCK_SKEW, DEFAULT_IDLE},
 };
 use cloakroom_redb::RedbStore;
@@ -259,6 +259,31 @@ pub(crate) fn no_request_moves_the_absolute_deadline_further_away() {
         world.now = deadline.as_millis();
         assert!(!world.opens(&jar));
     }
+}
+
+pub(crate) fn a_fresh_proof_and_nothing_else_starts_the_deadlines_anew() {
+    let mut world = World::new();
+    let done = world.request("", |loaded| loaded.login("alice", Login::new()).unwrap());
+    let old = ticket(&done).unwrap();
+    world.pass(20 * MINUTE);
+    assert_eq!(world.request(&old, |loaded| loaded.insert("n", &1).unwrap()).result(), Ok(()));
+    world.pass(20 * MINUTE);
+    let before = world.peek(&old, Loaded::deadline).unwrap();
+    let new = ticket(&world.request(&old, |loaded| loaded.elevate().unwrap())).unwrap();
+    let after = world.peek(&new, Loaded::deadline).unwrap();
+    assert_eq!(after.since(before), 40 * MINUTE);
+    assert!(!world.opens(&old), "the old ticket is worth nothing");
+    while world.now() < after {
+        assert!(world.opens(&new));
+        world.pass(20 * MINUTE);
+        world.request(&new, |loaded| {
+            let _ = loaded.insert("n", &2);
+        });
+    }
+    assert!(!world.opens(&new));
+    // Who is not signed in has nothing to prove.
+    let anonymous = world.sign_in();
+    world.act(&anonymous, |loaded| assert_eq!(loaded.elevate(), Err(EditError::NotSignedIn)));
 }
 
 /// An application that lengthens its sessions does not lengthen those that are there.

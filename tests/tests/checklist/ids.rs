@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use cloakroom_core::{
-    ConfigError, CookieName, CookiePolicy, Engine, Event, Handle, Key, KeyId, Keyring, KeyringError, Loaded, Refusal,
-    RequestInfo, SessionId, StoreKey,
+    ConfigError, CookieName, CookiePolicy, Engine, Event, Handle, Key, KeyId, Keyring, KeyringError, Loaded, Login,
+    Principal, Refusal, RequestInfo, RosterError, SessionId, StoreKey, UnixTime, Which,
 };
 use cloakroom_store::{KeyringExt as _, KeyringReadError};
 
@@ -300,4 +300,34 @@ pub(crate) fn listing_handle_store_key_and_id_do_not_stand_for_each_other() {
         .collect();
     assert_eq!(others.len(), 100);
     assert!(!others.contains(handle.as_str()));
+}
+
+pub(crate) fn a_listed_handle_ends_its_session_and_no_other() {
+    let mut world = World::new();
+    let user = Principal::of("alice").unwrap();
+    let login = |loaded: &mut Loaded| loaded.login("alice", Login::new()).unwrap();
+    let mut jars: Vec<String> = (0..3).map(|_| ticket(&world.request("", login)).unwrap()).collect();
+    // One has another id since.
+    jars[2] = ticket(&world.request(&jars[2], Loaded::rotate)).unwrap();
+    while let Some(jar) = jars.pop() {
+        let handle = world.peek(&jar, Loaded::handle).unwrap();
+        let now = world.now;
+        let listed = world.engine.list_sessions(user.clone(), None);
+        let listed = listed.run(|op| world.store.perform(op, now), || UnixTime::from_millis(now)).unwrap();
+        assert_eq!(listed.len(), jars.len() + 1);
+        assert!(listed.iter().any(|one| one.handle == handle), "what a user sees is what ends it");
+        let time = world.now();
+        let step = world.engine.end_sessions(&user, Which::One(handle), None, time, &mut world.entropy);
+        let ended = step.run(|op| world.store.perform(op, now), || UnixTime::from_millis(now));
+        assert_eq!(ended, Ok(1));
+        assert!(!world.opens(&jar), "it is ended, and not only taken off the list");
+        assert!(jars.iter().all(|other| world.opens(other)));
+        // Neither a key in place of a handle nor the handle again ends anything.
+        let wrong = StoreKey::new(handle.as_str()).unwrap().handle();
+        for gone in [handle, wrong] {
+            let step = world.engine.end_sessions(&user, Which::One(gone), None, time, &mut world.entropy);
+            let ended = step.run(|op| world.store.perform(op, now), || UnixTime::from_millis(now));
+            assert_eq!(ended, Err(RosterError::UnknownHandle));
+        }
+    }
 }
