@@ -127,6 +127,8 @@ impl Map {
             expires_in: Some(expires.since(now)),
         });
         let (value, ttl) = match (op, there) {
+            // Without an index of users' sessions they sign in and out, but nobody can list or end them all.
+            (Op::Enroll { .. } | Op::List { .. } | Op::Unenroll { .. }, _) => return Outcome::Unsupported,
             (Op::Load { .. }, there) => return there.map_or(Outcome::Absent, Outcome::Found),
             (Op::Create { .. }, Some(_)) => return Outcome::Exists,
             (Op::Create { value, ttl, .. }, None) => (value, ttl),

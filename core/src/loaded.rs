@@ -252,6 +252,7 @@ impl Loaded {
         self.elevate = false;
         self.rotate = false;
         self.lifetime = lifetime;
+        self.promised = None;
         self.login = Some(LoginMark { principal, label, limit, carry, view });
         Ok(())
     }
@@ -286,6 +287,7 @@ impl Loaded {
         self.login = None;
         self.rotate = false;
         self.lifetime = None;
+        self.promised = None;
         self.edits.clear();
         self.data = Data::new();
     }

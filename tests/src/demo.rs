@@ -70,6 +70,8 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 pub struct Demo {
     child: Child,
     url: String,
+    /// The lines that it says before its URL: who signs in with what.
+    said: String,
 }
 
 impl Demo {
@@ -99,7 +101,7 @@ impl Demo {
         };
         // What else it says must not find the pipe closed or full.
         thread::spawn(move || out.read_to_end(&mut Vec::new()));
-        Self { child, url }
+        Self { child, url, said }
     }
 
     /// Makes a client with no cookie and connections of its own.
@@ -117,6 +119,12 @@ impl Demo {
         let mut client = self.client();
         client.visit("PUT", &format!("/api/session/{key}"), Some(&value.to_string())).expect(200, "create", "set");
         client
+    }
+
+    /// Returns the password that it said of a user.
+    pub fn password(&self, user: &str) -> &str {
+        let said = self.said.lines().find_map(|line| line.strip_prefix(user)?.strip_prefix(": "));
+        said.unwrap_or_else(|| panic!("no password of {user} in {}", self.said))
     }
 
     /// Returns the id of the process.

@@ -168,6 +168,11 @@ fn logins_and_ends_of_all_sessions_keep_every_rule() {
 }
 
 #[test]
+fn any_three_of_login_elevation_end_and_end_of_all_and_a_fault_keep_every_rule() {
+    holds(&[Kind::Destroy, Kind::Elevate, Kind::EndAll, Kind::Login, Kind::Rotate], 3, 1, SIGNED_IN);
+}
+
+#[test]
 fn logins_and_ends_of_all_sessions_keep_every_rule_over_other_stores() {
     holds(&ACCOUNTS, 2, 1, Setting { store: SILENT, ..SIGNED_IN });
     holds(&ACCOUNTS, 2, 1, Setting { store: BYTES, ..SIGNED_IN });

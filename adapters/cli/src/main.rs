@@ -1,4 +1,5 @@
-//! Cloakroom's tool: makes keys, says what a token is worth, compacts files of sessions, and serves a demo.
+//! Cloakroom's tool: makes keys, says what a token is worth, lists and ends sessions, compacts files of them, and serves
+//! a demo.
 
 #![forbid(unsafe_code)]
 
@@ -8,6 +9,10 @@ mod holder;
 mod inspect;
 mod keygen;
 mod keys;
+mod open_store;
+mod sessions;
+mod signals;
+mod store_url;
 
 use std::process::ExitCode;
 
@@ -16,7 +21,7 @@ use clap::{
     error::{ContextKind, ContextValue},
 };
 
-/// Web sessions for Rust servers: keys, tokens, files of sessions, and a demo.
+/// Web sessions for Rust servers: keys, tokens, sessions in their stores, and a demo.
 #[derive(Debug, Parser)]
 #[command(name = "cloakroom", version, propagate_version = true)]
 struct Cli {
@@ -30,6 +35,7 @@ enum Command {
     Demo(demo::Options),
     Inspect(inspect::Options),
     Keygen(keygen::Options),
+    Sessions(sessions::Options),
 }
 
 fn main() -> ExitCode {
@@ -39,10 +45,11 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(options).map(|()| ExitCode::SUCCESS),
         Command::Inspect(options) => inspect::run(options),
         Command::Keygen(options) => keygen::run(options).map(|()| ExitCode::SUCCESS),
+        Command::Sessions(options) => sessions::run(options),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        // 1 is the answer of `inspect` to a token that is refused.
+        // 1 is the answer of `inspect` to a token that is refused, and of `sessions revoke` to a handle that it does not know.
         ExitCode::from(2)
     })
 }

@@ -30,7 +30,9 @@ fn a_request_that_never_touches_its_session_costs_nothing() {
     }
     let metrics = client.get("/api/metrics").expect(200, "", "keep").json();
     assert_eq!(metrics["events"]["forged_token"], 0);
-    assert_eq!(metrics["operations"], json!({ "create": 1, "load": 0, "remove": 0, "replace": 0, "touch": 0 }));
+    let operations = metrics["operations"].as_object().unwrap();
+    assert_eq!(operations.values().map(|count| count.as_u64().unwrap()).sum::<u64>(), 1);
+    assert_eq!(operations["create"], 1);
 }
 
 #[test]

@@ -230,7 +230,18 @@ async fn a_damaged_member_is_an_error_of_its_index_alone() {
     let error = case.store.list(&index(1), usize::MAX).await.unwrap_err();
     assert_eq!((error.fault(), error.may_have_happened()), (Fault::Internal, false));
     assert!(!format!("{error:?}").contains("two words"));
-    assert_eq!(list(&case, 2).await, keys([1]));
+    // Also where both are listed in one go.
+    case.runtime.hold();
+    let listing = |of| {
+        let store = case.store.clone();
+        Box::pin(async move { store.list(&index(of), usize::MAX).await })
+    };
+    let mut both = [listing(1), listing(2)];
+    poll_once(&mut both).await;
+    case.runtime.release();
+    let [damaged, whole] = both;
+    assert_eq!(damaged.await.unwrap_err().fault(), Fault::Internal);
+    assert_eq!(whole.await.unwrap().keys, keys([1]));
     unenroll(&case, 1, 1).await;
 }
 

@@ -36,7 +36,9 @@ pub(crate) async fn drive(
         ops.push(kind);
         sessions.counters().count_operation(kind);
         let (outcome, error) = answer(sessions, io.op()).await;
-        *store_error = error.or(store_error.take());
+        if error.is_some() {
+            *store_error = error;
+        }
         if matches!(outcome, Outcome::Conflict(_)) && turn.is_none() {
             let waiting = pin!(sessions.turns().take(io.op().key()));
             // Who waits for longer goes on without.

@@ -11,13 +11,16 @@
 //!                            └─ Absent ──► lost ◄──────────────┼─ Ended, Absent
 //!                                          follow ◄────────────┴─ Moved
 //!
-//! live, rotate ──► Opening ──► Swinging ──┬─ Done ──────────────────────► done, cookie set
-//!                  (Create)    ▲          ├─ Conflict, Unknown ──► Looking ─┬─ Moved here ──► done, cookie set
-//!                              │          │                                 ├─ Record ──► Refreshing, and again
-//!                              │          └─ Absent ──► lost                ├─ Moved elsewhere ──► Abandoning ──► Changing
-//!                              └── Refreshing (Replace) ◄── Recalling       └─ Ended ──► Abandoning ──► lost
+//! live, rotate ──┐
+//! elevate ───────┼► Opening ──► Enrolling ──► Swinging ──┬─ Done ──► Unenrolling ──► done, cookie set
+//! login ─────────┘  (Create)    (Counting,    ▲          ├─ Conflict, Unknown ──► Looking ─┬─ ours ──► Unenrolling ──► done, cookie set
+//!                                Expelling)   │          │                                 ├─ Record ──► Refreshing, and again
+//!                                             │          │                                 ├─ Moved ──► Abandoning ──► Changing; or follow
+//!                                             │          │                                 └─ Ended ──► Abandoning ──► lost; or alone
+//!                                             │          └─ Absent ──► lost; or alone
+//!                                             └── Refreshing (Replace) ◄── Recalling
 //!
-//! destroy ──► Ending ──┬─ Done ─────────────────────────────────────────► cookie cleared, Creating if there is more
+//! destroy ──► Ending ──┬─ Done ──► Unenrolling ────────────────────────► cookie cleared, Creating if there is more
 //!             ▲        ├─ Conflict, Unknown ──► Looking ─┬─ Record ──► again, Moved or Ended with `next` ──► follow
 //!             └────────┼─────────────────────────────────┘
 //!                      └─ Absent ──► vanished, or too late to tell
@@ -25,6 +28,10 @@
 //! Rest (`rest.rs`) ──┬─ first presentation ──► Presenting (Load) ──► Closing (Replace) ──► Clearing (Replace) ──► done
 //!                    └─ touch due ──► Touching ──► done
 //! ```
+//!
+//! What the old key gets (`exchange.rs`): at a renewal a pointer, at an elevation a tombstone that leads an end to the new
+//! key, at a login one that leads nowhere. Where a renewal gives way to another, an elevation and a login follow the
+//! pointer, and a login goes on alone where somebody else ended the session. Only sessions of users are enrolled.
 //!
 //! Nothing is ever written without a condition, and a change never falls back to a creation. Once a write may still land
 //! whose answer is missing, a commit that cannot settle it ends in doubt ([`CommitError::OutcomeUnknown`]); it never

@@ -135,13 +135,13 @@ impl<T> RosterStep<T> {
 /// One operation that the store must do. Dropping it leaves the rest undone.
 #[must_use = "do `op` and call `resume` with its outcome"]
 pub struct RosterIo<T> {
-    op: Op,
+    op: Box<Op>,
     machine: Box<dyn RosterMachine<T>>,
 }
 
 impl<T> RosterIo<T> {
     fn ask(op: Op, machine: impl RosterMachine<T> + 'static) -> RosterStep<T> {
-        RosterStep::Io(Self { op, machine: Box::new(machine) })
+        RosterStep::Io(Self { op: Box::new(op), machine: Box::new(machine) })
     }
 
     /// Returns the operation to do.

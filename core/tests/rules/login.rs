@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use cloakroom_core::{
-    CommitError, CookieChange, DecodeError, EditError, End, EndCause, Ended, Entry, Event, Lifetime, LoadError, Loaded,
-    Login, Nonce, limits,
+    CookieChange, EditError, End, EndCause, Ended, Entry, Event, Lifetime, LoadError, Loaded, Login, Nonce, limits,
 };
 
 use crate::common::{DAY, HOUR, MINUTE, SECOND, SetCookie, World, add, has, ticket};
@@ -252,6 +251,13 @@ fn a_login_after_a_destroy_carries_nothing_and_reports_the_end() {
     assert!(!w.opens(&jar));
     assert_eq!(w.peek(&ticket(&done).unwrap(), "n"), None);
 
+    let jar = w.sign_in();
+    let slow = w.slow(&jar, carrying);
+    assert_eq!(w.request(&jar, add(10)).result(), Ok(()));
+    let done = w.commit(slow);
+    assert_eq!((done.result(), done.end()), (Ok(()), Some(End::Ended)));
+    assert_eq!(w.peek(&ticket(&done).unwrap(), "n"), None, "nor what was written meanwhile");
+
     let done = w.request("", carrying);
     assert_eq!((done.result(), done.end()), (Ok(()), Some(End::NothingToEnd)));
 
@@ -335,118 +341,4 @@ fn a_failed_request_drops_its_login_but_not_the_end_before_it() {
     let done = w.commit(session);
     assert_eq!((done.result(), done.end(), done.cookie().name()), (Ok(()), Some(End::Ended), "clear"));
     assert!(!w.opens(&jar) && w.live().is_empty() && w.members("ada").is_empty());
-}
-
-#[test]
-fn a_login_goes_on_when_another_request_ends_the_old_session_meanwhile() {
-    let enders: [fn(&mut Loaded); 2] = [Loaded::destroy, |loaded| loaded.login("bob", Login::new()).unwrap()];
-    for ender in enders {
-        for brings in [true, false] {
-            let mut w = World::new();
-            w.store.brings = brings;
-            let jar = w.sign_in();
-            let slow = w.slow(&jar, ada);
-            assert_eq!(w.request(&jar, ender).result(), Ok(()));
-            w.ops();
-            let done = w.commit(slow);
-            assert_eq!((done.result(), done.end()), (Ok(()), None));
-            assert_eq!(w.ops(), if brings { "create,enroll,replace" } else { "create,enroll,replace,load" });
-            assert_eq!(w.who(&ticket(&done).unwrap()).as_deref(), Some("ada"));
-            assert!(!w.opens(&jar));
-        }
-    }
-}
-
-#[test]
-fn a_login_ends_what_the_session_was_renewed_or_elevated_to_meanwhile() {
-    let others: [fn(&mut Loaded); 2] = [Loaded::rotate, |loaded| loaded.elevate().unwrap()];
-    for other in others {
-        let mut w = World::new();
-        let old = w.session_of("ada");
-        let slow = w.slow(&old, |loaded| loaded.login("bob", Login::new()).unwrap());
-        let mut jar = old.clone();
-        w.act(&mut jar, other);
-        let done = w.commit(slow);
-        assert_eq!(done.result(), Ok(()));
-        assert!(!w.opens(&old) && !w.opens(&jar));
-        assert_eq!(w.live(), [w.key(&ticket(&done).unwrap())]);
-        assert!(w.members("ada").is_empty());
-    }
-}
-
-#[test]
-fn a_request_that_takes_too_long_signs_nobody_in() {
-    let milli = Duration::from_millis(1);
-    for (after, result) in [(Duration::ZERO, Ok(())), (milli, Err(CommitError::TooLate))] {
-        let mut w = World::new();
-        let jar = w.sign_in();
-        let slow = w.slow(&jar, ada);
-        w.pass(limits::DEFAULT_MAX_REQUEST + after);
-        w.ops();
-        let done = w.commit(slow);
-        assert_eq!(done.result(), result);
-        assert_eq!(ticket(&done).is_some(), result.is_ok());
-        assert_eq!(w.opens(&jar), result.is_err());
-        assert_eq!(w.ops(), if result.is_ok() { "create,enroll,replace" } else { "" });
-    }
-}
-
-#[test]
-fn a_login_that_is_on_its_way_too_long_tells_nothing_by_what_it_does_not_find() {
-    let mut w = World::new();
-    let old = w.sign_in();
-    let slow = w.slow(&old, ada);
-    let step = w.start(slow);
-    let step = w.resume(step);
-    let mut jar = old.clone();
-    w.act(&mut jar, Loaded::rotate);
-    for _ in 0..5 {
-        w.act(&mut jar, add(1));
-        w.pass(4 * MINUTE);
-    }
-    assert!(w.entry(&w.key(&old)).is_none(), "the pointer is gone");
-    let done = w.finish(step);
-    assert_eq!((done.result(), done.cookie()), (Err(CommitError::TooLate), CookieChange::Keep));
-    assert!(w.opens(&jar) && w.members("ada").is_empty());
-    assert_eq!(w.live(), [w.key(&jar)], "what was made is removed");
-}
-
-#[test]
-fn tickets_of_two_sessions_sign_nobody_in() {
-    let mut w = World::new();
-    let (a, b) = (w.sign_in(), w.sign_in());
-    let done = w.log_in(&format!("{a}; {b}"), "ada");
-    assert_eq!((done.result(), done.cookie()), (Err(CommitError::Ambiguous), CookieChange::Keep));
-    assert!(w.opens(&a) && w.opens(&b));
-}
-
-#[test]
-fn what_may_lead_to_a_live_session_is_not_signed_in_over() {
-    let mut w = World::new();
-    let jar = w.sign_in();
-    w.put_text(&w.key(&jar), r#"{"format":1,"kind":"moved"}"#, HOUR);
-    let mut session = w.open(&jar);
-    assert_eq!(w.access(&mut session).err(), Some(LoadError::Undecodable));
-    ada(w.access(&mut session).unwrap());
-    w.ops();
-    let done = w.commit(session);
-    assert_eq!(done.result(), Err(CommitError::Undecodable(DecodeError::UnsupportedMarker)));
-    assert_eq!((done.cookie(), w.ops().as_str()), (CookieChange::Keep, ""));
-}
-
-#[test]
-fn a_store_without_an_index_signs_in_and_out() {
-    let mut w = World::new();
-    w.store.has_indexes = false;
-    let old = w.sign_in();
-    let done = w.log_in(&old, "ada");
-    assert_eq!((done.result(), w.ops().as_str()), (Ok(()), "load,create,enroll,replace"));
-    let mut jar = ticket(&done).unwrap();
-    assert!(w.opens(&jar) && !w.opens(&old));
-    w.act(&mut jar, Loaded::rotate);
-    w.act(&mut jar, |loaded| loaded.elevate().unwrap());
-    assert_eq!(w.who(&jar).as_deref(), Some("ada"));
-    let done = w.request(&jar, Loaded::logout);
-    assert_eq!((done.result(), done.end()), (Ok(()), Some(End::Ended)));
-    assert!(!w.opens(&jar));
 }

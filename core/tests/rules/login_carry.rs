@@ -56,22 +56,26 @@ fn two_user_ids_are_one_user_only_as_the_same_json() {
     assert_eq!(w.peek(&ticket(&done).unwrap(), "n"), None);
 }
 
+fn put_ended(w: &mut World, jar: &str, cause: EndCause) {
+    let ended = Ended { by: Nonce::from_bytes([9; 8]), cause, at: w.now(), next: None };
+    w.put(&w.key(jar), &Entry::Ended(ended), HOUR);
+}
+
+/// What becomes of a session before its ticket is presented.
+type Change = fn(&mut World, &str);
+
 #[test]
 fn what_opens_nothing_has_nothing_to_carry() {
-    let ended = |w: &mut World, jar: &str, cause| {
-        let ended = Ended { by: Nonce::from_bytes([9; 8]), cause, at: w.now(), next: None };
-        w.put(&w.key(jar), &Entry::Ended(ended), HOUR);
-    };
-    let changes: [&dyn Fn(&mut World, &str); 6] = [
-        &|w, jar| ended(w, jar, EndCause::Login),
-        &|w, jar| ended(w, jar, EndCause::Destroy),
-        &|w, jar| w.store.evict(&w.key(jar)),
-        &|w, jar| w.put_text(&w.key(jar), "{", HOUR),
-        &|w, jar| {
+    let changes: [Change; 6] = [
+        |w, jar| put_ended(w, jar, EndCause::Login),
+        |w, jar| put_ended(w, jar, EndCause::Destroy),
+        |w, jar| w.store.evict(&w.key(jar)),
+        |w, jar| w.put_text(&w.key(jar), "{", HOUR),
+        |w, jar| {
             let stored = w.store.look(&w.key(jar)).unwrap();
             w.store.set(&w.key(jar), stored.value, None);
         },
-        &|w, jar| {
+        |w, jar| {
             let mut new = jar.to_owned();
             w.act(&mut new, Loaded::rotate);
             w.act(&mut new, |_| ());
@@ -155,6 +159,25 @@ fn what_another_request_writes_meanwhile_is_carried_over() {
         assert_eq!((w.peek(&new, "n"), w.peek(&new, "m")), (Some(111), None), "every edit once");
         assert!(!w.opens(&jar));
     }
+}
+
+#[test]
+fn what_was_edited_between_two_logins_is_not_done_again() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let slow = w.slow(&jar, |loaded| {
+        add(1)(loaded);
+        loaded.login("bob", carrying(&["n"])).unwrap();
+        add(1000)(loaded);
+        loaded.insert("between", &1).unwrap();
+        ada_with_n(loaded);
+        add(100)(loaded);
+    });
+    assert_eq!(w.request(&jar, add(10)).result(), Ok(()));
+    let done = w.commit(slow);
+    assert_eq!(done.result(), Ok(()));
+    let new = ticket(&done).unwrap();
+    assert_eq!((w.peek(&new, "n"), w.peek(&new, "between")), (Some(111), None));
 }
 
 #[test]

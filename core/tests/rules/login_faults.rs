@@ -9,7 +9,7 @@ const LAST: usize = 7;
 
 fn in_every_way(mut check: impl FnMut(&[(usize, Fault)], bool)) {
     for first in 0..LAST {
-        for fault in [Fault::Failed, Fault::UnknownApplied, Fault::UnknownLater, Fault::UnknownNever] {
+        for fault in Fault::ALL {
             for contended in [false, true] {
                 check(&[(first, fault)], contended);
                 for second in first + 1..LAST {

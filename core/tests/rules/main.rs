@@ -30,6 +30,7 @@ mod login;
 mod login_carry;
 mod login_faults;
 mod login_limit;
+mod login_meanwhile;
 mod markerless;
 mod outcomes;
 mod presentation;

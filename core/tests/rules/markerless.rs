@@ -1,7 +1,8 @@
 //! A codec that can express neither pointer nor tombstone: an end and a renewal by conditional removals.
 
 use cloakroom_core::{
-    Codec, CommitError, CookieChange, DecodeError, EncodeError, End, Entry, JsonCodec, Loaded, StoreKey, Value,
+    Codec, CommitError, CookieChange, DecodeError, EncodeError, End, Entry, JsonCodec, Loaded, Login, StoreKey, Value,
+    Which,
 };
 
 use crate::common::{Fault, MINUTE, World, add, ticket};
@@ -177,4 +178,51 @@ fn what_cannot_be_written_is_an_error_and_nothing_is_sent() {
         assert_eq!((done.result(), done.cookie()), (Err(CommitError::Encode), CookieChange::Keep));
         assert_eq!(mute.ops(), "load,load");
     }
+}
+
+#[test]
+fn a_login_and_an_elevation_remove_the_old_record_before_the_ticket_is_set() {
+    let edits: [fn(&mut Loaded); 2] =
+        [|loaded| loaded.login("ada", Login::new().carry("n")).unwrap(), |loaded| loaded.elevate().unwrap()];
+    for edit in edits {
+        for meanwhile in [0, 10] {
+            let (mut w, _) = world();
+            let old = w.session_of("ada");
+            let slow = w.slow(&old, edit);
+            if meanwhile > 0 {
+                assert_eq!(w.request(&old, add(meanwhile)).result(), Ok(()));
+            }
+            w.ops();
+            let done = w.commit(slow);
+            assert_eq!(done.result(), Ok(()));
+            let again = if meanwhile > 0 { "remove,replace,remove" } else { "remove" };
+            assert_eq!(w.ops(), format!("create,enroll,{again},unenroll"));
+            let new = ticket(&done).unwrap();
+            assert_eq!((w.peek(&new, "n"), w.opens(&old)), (Some(meanwhile), false));
+            assert!(w.record(&w.key(&new)).predecessor.is_none());
+        }
+    }
+}
+
+#[test]
+fn of_two_elevations_one_is_lost() {
+    let (mut w, _) = world();
+    let old = w.session_of("ada");
+    let elevate = |loaded: &mut Loaded| loaded.elevate().unwrap();
+    let (first, second) = (w.slow(&old, elevate), w.slow(&old, elevate));
+    let first = w.commit(first);
+    assert_eq!(first.result(), Ok(()));
+    let second = w.commit(second);
+    assert_eq!((second.result(), second.cookie()), (Err(CommitError::Lost), CookieChange::Keep));
+    assert_eq!(w.members("ada"), [w.key(&ticket(&first).unwrap())]);
+}
+
+#[test]
+fn the_sessions_of_a_user_are_listed_and_ended() {
+    let (mut w, _) = world();
+    let jars = [w.session_of("ada"), w.session_of("ada")];
+    assert_eq!(w.list("ada", &jars[0]).unwrap().len(), 2);
+    assert_eq!(w.end_many("ada", Which::Others, &jars[0]), Ok(1));
+    assert!(w.opens(&jars[0]) && !w.opens(&jars[1]));
+    assert_eq!(w.members("ada"), [w.key(&jars[0])]);
 }

@@ -172,12 +172,9 @@ fn an_elevation() {
 
 #[test]
 fn what_is_taken_out_of_an_index_is_ignored_whatever_becomes_of_it() {
-    let edits: [(usize, fn(&mut Loaded)); 3] = [
-        (3, |loaded| loaded.login("bob", Login::new()).unwrap()),
-        (3, |loaded| loaded.elevate().unwrap()),
-        (1, Loaded::logout),
-    ];
-    for (steps, edit) in edits {
+    let edits: [fn(&mut Loaded); 3] =
+        [|loaded| loaded.login("bob", Login::new()).unwrap(), |loaded| loaded.elevate().unwrap(), Loaded::logout];
+    for (edit, steps) in edits.into_iter().zip([3, 3, 1]) {
         for outcome in outcomes() {
             let (mut w, session) = signed_in(false, edit);
             let mut step = w.start(session);

@@ -1,7 +1,8 @@
 //! The end of many sessions of a user: acknowledged when all of them have ended.
 
 use cloakroom_core::{
-    CommitError, DecodeError, End, EndCause, Entry, Loaded, Op, OpKind, Outcome, RosterError, RosterStep, Which, limits,
+    CommitError, CookieChange, DecodeError, End, EndCause, Entry, Loaded, Login, Op, OpKind, Outcome, RosterError,
+    RosterStep, Which, limits,
 };
 
 use crate::common::{Fault, HOUR, MINUTE, SECOND, Seeded, World, add, user};
@@ -157,6 +158,19 @@ fn what_ended_meanwhile_is_taken_out_and_not_counted() {
 }
 
 #[test]
+fn what_vanishes_meanwhile_is_as_dead_as_what_was_ended() {
+    let (mut w, jars) = sessions(2);
+    let step = w.ending("ada", Which::All, "");
+    let step = w.advance(step);
+    let step = w.advance(step);
+    let RosterStep::Io(io) = &step else { panic!("it ends one") };
+    let key = io.op().key().clone();
+    w.store.evict(&key);
+    assert_eq!(w.drive(step), Ok(2));
+    assert!(jars.iter().all(|jar| !w.opens(jar)) && w.members("ada").is_empty());
+}
+
+#[test]
 fn a_session_that_is_signed_in_while_all_end_ends_too() {
     let (mut w, jars) = sessions(1);
     let step = w.ending("ada", Which::All, "");
@@ -178,6 +192,38 @@ fn a_login_on_its_way_does_not_outlive_the_end_of_all() {
     let done = w.finish(step);
     assert_eq!(done.result(), Err(CommitError::Lost));
     assert!(w.live().is_empty() && w.members("ada").is_empty());
+}
+
+#[test]
+fn what_is_ended_before_its_ticket_is_published_has_none() {
+    let edits: [fn(&mut Loaded); 2] =
+        [|loaded| loaded.elevate().unwrap(), |loaded| loaded.login("ada", Login::new().carry("n")).unwrap()];
+    for edit in edits {
+        let mut cases = 0;
+        for seed in 0..10 {
+            let mut w = World::new();
+            w.entropy.0 = seed;
+            let old = w.session_of("ada");
+            let slow = w.slow(&old, edit);
+            assert_eq!(w.request(&old, add(1)).result(), Ok(()));
+            let step = w.start(slow);
+            // It made and enrolled its record, and learns that the old one was changed.
+            let step = w.resume(step);
+            let step = w.resume(step);
+            let step = w.resume(step);
+            let new = w.members("ada").into_iter().find(|key| *key != w.key(&old)).unwrap();
+            let mut ending = w.ending("ada", Which::All, "");
+            while !matches!(w.entry(&new), Some(Entry::Ended(_))) {
+                ending = w.advance(ending);
+            }
+            cases += u32::from(w.opens(&old));
+            let done = w.finish(step);
+            assert_eq!((done.result(), done.cookie()), (Err(CommitError::Lost), CookieChange::Keep), "{seed}");
+            assert!(w.drive(ending).is_ok());
+            assert!(w.live().is_empty());
+        }
+        assert!(cases > 0, "the old one was always ended first");
+    }
 }
 
 #[test]

@@ -53,8 +53,7 @@ fn who_has_no_session_has_an_empty_list_and_nobody_else_is_current() {
 fn a_session_is_the_same_after_a_renewal_and_an_elevation() {
     let mut w = World::new();
     let created = w.now();
-    let old = w.session_with("ada", Login::new().label("phone"));
-    let mut jar = old.clone();
+    let mut jar = w.session_with("ada", Login::new().label("phone"));
     for edit in [Loaded::rotate as fn(&mut Loaded), |loaded| loaded.elevate().unwrap()] {
         w.pass(MINUTE);
         w.act(&mut jar, edit);
@@ -214,6 +213,20 @@ fn what_a_renewal_made_is_listed_before_and_after_its_first_presentation() {
     assert_eq!(w.list("ada", &jar).unwrap().len(), 1);
     w.pass(12 * MINUTE);
     assert_eq!(w.list("ada", &jar).unwrap().len(), 1, "its pointer is gone");
+}
+
+#[test]
+fn a_session_that_could_not_forget_its_pointer_is_listed_when_that_is_gone() {
+    let mut w = World::new();
+    let old = w.session_of("ada");
+    let mut jar = old.clone();
+    w.act(&mut jar, Loaded::rotate);
+    // The pointer is loaded and closed, but the record goes on to name it.
+    w.store.fault(3, Fault::Failed);
+    w.act(&mut jar, |_| ());
+    w.pass(12 * MINUTE);
+    assert!(w.record(&w.key(&jar)).predecessor.is_some() && w.entry(&w.key(&old)).is_none());
+    assert_eq!(w.list("ada", &jar).unwrap().len(), 1);
 }
 
 #[test]

@@ -4,7 +4,10 @@ use core::hash::{BuildHasher, BuildHasherDefault};
 use std::collections::hash_map::DefaultHasher;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use cloakroom_core::{CookieChange, CookieName, CookiePolicy, Done, Engine, Entropy, Event, Handle, InvalidHandle, KeyId, Keyring, Loaded, Refusal, RequestInfo, SessionId, SignedTokens, Step, StoreKey, TokenScheme};
+use cloakroom_core::{
+    CookieChange, CookieName, CookiePolicy, Done, Engine, Entropy, Event, Handle, InvalidHandle, KeyId, Keyring,
+    Loaded, Refusal, RequestInfo, SessionId, SignedTokens, Step, StoreKey, TokenScheme,
+};
 
 use crate::common::{NoEntropy, Seeded, World, add, has, key, ring, ticket};
 

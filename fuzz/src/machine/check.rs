@@ -45,6 +45,7 @@ impl World {
                 assert!(seen.value == *value, "a touch changes nothing");
                 return Some(seen.content.clone());
             }
+            Op::Enroll { .. } | Op::List { .. } | Op::Unenroll { .. } => panic!("nobody signs in"),
             Op::Replace { .. } => {}
         }
         let Op::Replace { value, ttl, version, .. } = op else { return None };

@@ -72,12 +72,14 @@ impl Store {
         let held = self.load(key, now);
         let expected = match &write.op {
             Op::Create { .. } | Op::Load { .. } => None,
+            Op::Enroll { .. } | Op::List { .. } | Op::Unenroll { .. } => None,
             Op::Remove { version, .. } | Op::Replace { version, .. } | Op::Touch { version, .. } => Some(version),
         };
         match (&write.op, held) {
             (Op::Load { .. }, Some(stored)) => Outcome::Found(stored),
             (Op::Create { .. }, Some(_)) => Outcome::Exists,
             (Op::Create { value, ttl, .. }, None) => self.put(write, value, *ttl, now),
+            (Op::Enroll { .. } | Op::List { .. } | Op::Unenroll { .. }, _) => Outcome::Unsupported,
             (_, None) => Outcome::Absent,
             (_, Some(stored)) if expected != Some(&stored.version) => {
                 Outcome::Conflict((!self.setting.silent_conflicts()).then_some(stored))

@@ -422,6 +422,9 @@ fn impossible(op: &Op, by: u8) -> Outcome {
     let stored = Stored { value: Value::from(&b"{}"[..]), version: version.clone(), expires_in: None };
     let outcomes = match op {
         Op::Create { .. } => [Outcome::Absent, Outcome::Conflict(Some(stored)), Outcome::Removed],
+        Op::Enroll { .. } | Op::List { .. } | Op::Unenroll { .. } => {
+            [Outcome::Removed, Outcome::Exists, Outcome::Found(stored)]
+        }
         Op::Load { .. } => [Outcome::Exists, Outcome::Done(version), Outcome::Conflict(None)],
         Op::Remove { .. } => [Outcome::Done(version), Outcome::Exists, Outcome::Found(stored)],
         Op::Replace { .. } | Op::Touch { .. } => [Outcome::Removed, Outcome::Exists, Outcome::Found(stored)],

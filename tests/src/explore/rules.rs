@@ -74,13 +74,14 @@ impl LeadsTo {
 
 /// Checks all rules about worlds.
 pub fn check(view: &View<'_>) -> Vec<Broken> {
-    let rules: [(&'static str, Rule); 11] = [
+    let rules: [(&'static str, Rule); 12] = [
         ("I1 finality", finality),
         ("I2 no lost update", no_lost_update),
         ("I2 none twice", none_twice),
         ("I3 one record", one_record),
         ("I5 no fixation", no_fixation),
         ("I5 given up", given_up),
+        ("I5 not from the ended", not_from_the_ended),
         ("I6 in the index", in_the_index),
         ("I2 carried over", carried_over),
         ("I7 honest tickets", honest_tickets),
@@ -168,6 +169,29 @@ fn given_up(view: &View<'_>) -> Result<(), String> {
         Some(ticket) => Err(format!("{} opens a session after its elevation", view.name(ticket))),
         None => Ok(()),
     }
+}
+
+/// A login carries nothing over from a session that another request ended.
+fn not_from_the_ended(view: &View<'_>) -> Result<(), String> {
+    let View { plan, world, .. } = view;
+    for (lineage, held) in view.records() {
+        for (from, _) in world.carried.iter().filter(|(_, to)| *to == lineage) {
+            let maker = lineage.checked_sub(1).map(|edit| edit / 2);
+            let ended_it = |by: u8| {
+                let kind = plan.kinds.get(usize::from(by));
+                kind.is_some_and(|kind| *kind != Kind::Elevate) && Some(by) != maker
+            };
+            let is_ended =
+                |it: &Ticket| it.lineage == *from && matches!(it.leads_to, LeadsTo::Ended(by) if ended_it(by));
+            let is_from_there = |edit: u8| held.count(edit) > 0;
+            let mut edits = world.verdicts.iter().filter(|it| it.stored && it.lineage == *from).map(|it| it.edit);
+            let holds = (*from == 0 && is_from_there(FIRST_EDIT)) || edits.any(is_from_there);
+            if holds && view.tickets.iter().any(is_ended) {
+                return Err("a login carried over what another request had ended".to_owned());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every session of the user that a ticket opens is found from a key in the index.
@@ -466,7 +490,8 @@ mod tests {
         let key = world.published[0].0;
         let record = |data: &str| {
             let head = r#"{"format":1,"kind":"record","created":0,"deadline":9,"idle":9,"persistent":false,"issued":0"#;
-            Value::from(format!(r#"{head},"commits":1,"nonces":[],"schema":0,"data":{{{data}}}}}"#).into_bytes())
+            let rest = r#""lineage":"AAAAAAAAAAA","commits":1,"nonces":[],"schema":0"#;
+            Value::from(format!(r#"{head},{rest},"data":{{{data}}}}}"#).into_bytes())
         };
         let values = [record(r#""99":1,"sum":1"#), record(r#""99":1,"0":2,"sum":2"#)]
             .map(|value| search.names.value_no(&StoreKey::new("k").unwrap(), &value));
@@ -505,6 +530,15 @@ mod tests {
         assert_eq!(broken(|_| {}, |_, _| vec![LeadsTo::Ended(0)]), honest);
         assert_eq!(broken(|_| {}, |_, _| vec![LeadsTo::Ended(FOUNDER)]), honest);
         assert_eq!(broken(|_| {}, |_, _| vec![LeadsTo::Ended(1)]), [""; 0]);
+        assert_eq!(broken(|world| world.given_up = 1, first), ["I5 given up"]);
+        let carried = |world: &mut World| world.carried.push((0, 0));
+        let ended = |key, [value, _]: [ValueNo; 2]| vec![LeadsTo::Record(key, value), LeadsTo::Ended(1)];
+        assert_eq!(broken(carried, ended), ["I5 not from the ended"]);
+        let forgotten = |world: &mut World| {
+            carried(world);
+            world.verdicts.push(stored);
+        };
+        assert_eq!(broken(forgotten, first), ["I2 no lost update", "I2 carried over"]);
     }
 
     #[test]

@@ -68,6 +68,8 @@ impl fmt::Display for Require {
 
 fn program(server: &str) -> &str {
     match server {
+        // It comes with the browser that it drives.
+        "chromium" => "chromedriver",
         "redis" => "redis-server",
         other => other,
     }
@@ -104,6 +106,12 @@ mod tests {
             let missing = Require::decide("redis", false, required);
             assert!(matches!(missing, Require::Missing(_)), "{missing:?}");
         }
+    }
+
+    #[test]
+    fn a_browser_is_there_with_what_drives_it() {
+        assert_eq!(Require::decide("chromium", false, ""), Require::Ignore("chromedriver is not installed".to_owned()));
+        assert!(matches!(Require::decide("chromium", false, "redis,chromium"), Require::Missing(_)));
     }
 
     #[test]

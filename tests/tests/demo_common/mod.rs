@@ -83,7 +83,11 @@ impl Setting {
 
     /// Returns the name of a test.
     pub(crate) fn name(self, rule: &str) -> String {
-        let runtimes = if self.runtimes.len() == 1 { self.runtimes[0] } else { "three_processes" };
+        let runtimes = match self.runtimes {
+            [runtime] => runtime,
+            [_, _] => "two_processes",
+            _ => "three_processes",
+        };
         format!("{}::{runtimes}::{rule}", self.store.name())
     }
 

@@ -22,6 +22,7 @@ mod round_trips;
 mod runtimes;
 mod sentinel;
 mod stalls;
+mod walks;
 mod warnings;
 
 use std::process::ExitCode;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         ("runtimes", runtimes::TESTS),
         ("sentinel", sentinel::TESTS),
         ("stalls", stalls::TESTS),
+        ("walks", walks::TESTS),
         ("warnings", warnings::TESTS),
     ];
     let mut trials = Vec::new();

@@ -12,8 +12,6 @@ use super::{
     users::{Proof, User, Users},
 };
 
-/// How long a password that was given again opens what asks for it.
-pub(super) const SUDO: Duration = Duration::from_secs(5 * 60);
 /// How many sessions a user may have; the oldest gives way.
 pub(super) const MAX_SESSIONS: usize = 20;
 /// How long a session lives that is to be remembered.
@@ -56,6 +54,11 @@ pub(super) async fn sign_in(
 pub(super) async fn sign_out(session: &Session) -> Result<(), Failure> {
     session.logout().await?;
     Ok(session.save().await?)
+}
+
+/// Tells whether the password was given so lately that it need not be asked for.
+pub(super) async fn is_recent(app: &App, session: &Session) -> Result<bool, Failure> {
+    Ok(session.authenticated_within(app.0.sudo).await?)
 }
 
 /// Notes that the password was given again.

@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<App> {
 /// How long a handler waits after the load: long enough to meet others, and bounded.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(try_from = "u64")]
-pub(super) struct Delay(pub(super) Duration);
+pub(super) struct Delay(Duration);
 
 impl Delay {
     const MAX_MILLIS: u64 = 60_000;
@@ -232,7 +232,7 @@ async fn metrics(State(app): State<App>) -> Json<serde_json::Value> {
     }))
 }
 
-async fn load_then_wait(app: &App, session: &Session, Delay(delay): Delay) -> Result<(), Failure> {
+pub(super) async fn load_then_wait(app: &App, session: &Session, Delay(delay): Delay) -> Result<(), Failure> {
     session.read(|_| Ok(())).await?;
     if !delay.is_zero() {
         app.0.runtime.sleep(delay).await;

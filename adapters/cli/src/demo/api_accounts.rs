@@ -11,14 +11,13 @@ use axum::{
     routing::{delete, get, post},
 };
 use cloakroom_core::{Handle, RosterError};
-use cloakroom_runtime::Runtime as _;
 use cloakroom_tower::{Principal, Session, cloakroom_store::SessionError};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::{
     App, accounts,
-    api::{Answer, Delay},
+    api::{Answer, Delay, load_then_wait},
     error::Failure,
     users::User,
 };
@@ -66,9 +65,7 @@ async fn login(
 ) -> Answer {
     let Credentials { user, password, remember, delay_ms } = read(body)?;
     let proof = accounts::check(&app, &user, &password)?;
-    if !delay_ms.0.is_zero() {
-        app.0.runtime.sleep(delay_ms.0).await;
-    }
+    load_then_wait(&app, &session, delay_ms).await?;
     accounts::sign_in(&app, &session, proof, &headers, remember).await?;
     Ok(Json(json!({ "user": proof.user() })))
 }
@@ -78,9 +75,9 @@ async fn logout(session: Session) -> Answer {
     ok()
 }
 
-async fn me(session: Session) -> Answer {
+async fn me(State(app): State<App>, session: Session) -> Answer {
     let user = signed_in(&session).await?;
-    Ok(Json(json!({ "user": user, "sudo": session.authenticated_within(accounts::SUDO).await? })))
+    Ok(Json(json!({ "user": user, "sudo": accounts::is_recent(&app, &session).await? })))
 }
 
 async fn list(session: Session) -> Answer {

@@ -14,9 +14,7 @@ mod posts;
 mod ring;
 mod runtime;
 mod serve;
-mod signals;
 mod store;
-mod store_url;
 mod users;
 mod view;
 
@@ -49,12 +47,21 @@ use self::{
     posts::Posts,
     ring::Ring,
     runtime::RuntimeName,
-    signals::Signals,
-    store::{OpenStore, Place},
-    store_url::StoreUrl,
+    store::Place,
     users::Users,
 };
-use crate::keys::KeySource;
+use crate::{
+    keys::KeySource,
+    open_store::{Advice, OpenStore},
+    signals::Signals,
+    store_url::StoreUrl,
+};
+
+/// What to do where a file cannot be opened.
+const ADVICE: Advice = Advice {
+    in_use: "choose another store: --store memory: or --store redb:OTHER",
+    otherwise: " (--store memory: or --store redb:OTHER)",
+};
 
 /// How long the store may take to close.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -70,6 +77,8 @@ struct Shared {
     runtime: Arc<dyn Runtime>,
     sessions: Sessions,
     store: OpenStore,
+    /// How long a password counts.
+    sudo: Duration,
     users: Users,
 }
 
@@ -111,7 +120,7 @@ async fn start(options: Options) -> anyhow::Result<()> {
     let url = StoreUrl::read(options.store.as_ref())?;
     let place = Place::of(&url);
     // What lives shortly is swept as often.
-    let store = OpenStore::open(url, &runtime, lifetime.idle().min(Duration::from_secs(60))).await?;
+    let store = OpenStore::open(url, &runtime, lifetime.idle().min(Duration::from_secs(60)), &ADVICE).await?;
     let (keys, ring) = Ring::open(given, &place)?;
     let users = Users::of(&keys)?;
     let longest = accounts::longest(lifetime);
@@ -132,7 +141,8 @@ async fn start(options: Options) -> anyhow::Result<()> {
     }
     let sessions = store.sessions(engine, &runtime);
     let (history, posts) = (History::default(), Posts::new(unix_time(&*runtime)));
-    let shared = Shared { facts, history, posts, runtime: Arc::clone(&runtime), sessions, store, users };
+    let sudo = *options.sudo;
+    let shared = Shared { facts, history, posts, runtime: Arc::clone(&runtime), sessions, store, sudo, users };
     let app = App(Arc::new(shared));
     let served = serve::serve(&runtime, incoming, router(app.clone(), options.on_store_failure.into()), signals).await;
     select(pin!(app.0.store.close()), runtime.sleep(CLOSING)).await;
@@ -145,7 +155,8 @@ fn router(app: App, failure: StoreFailure) -> Router {
     let api = api::routes().merge(api_accounts::routes()).layer(CsrfLayer::new().dangerous_allow_silence());
     let api = api.layer(middleware::map_response(dress_api)).layer(layer.clone().refusal(refuse_api));
     let page = page::routes().merge(blog::routes()).layer(CsrfLayer::new());
-    let page = page.layer(middleware::map_response(dress_page)).layer(layer.login_page(blog::LOGIN).refusal(refuse_page));
+    let page =
+        page.layer(middleware::map_response(dress_page)).layer(layer.login_page(blog::LOGIN).refusal(refuse_page));
     api.merge(page)
         .fallback(async |uri: Uri| refuse(&uri, Failure::not_found()))
         .method_not_allowed_fallback(async |uri: Uri| refuse(&uri, Failure::wrong_method()))

@@ -5,13 +5,15 @@ use cloakroom_store::StoreFailure;
 use humantime::Duration;
 use tracing::level_filters::LevelFilter;
 
-use super::{runtime::RuntimeName, store_url::StoreOption};
-use crate::keys::KeySource;
+use super::runtime::RuntimeName;
+use crate::{keys::KeySource, store_url::StoreOption};
 
 /// The cookie's name where it has no `Secure`, which `__Host-` needs.
 pub(crate) const INSECURE_COOKIE: &str = "id";
 
-/// Serve a page, and the same for programs, that show what happens to a session.
+/// Serve a page that shows what happens to a session, a blog whose users sign in, and the same for programs.
+///
+/// The users are alice and bob; their passwords follow from the ring of keys, and are said at the start.
 ///
 /// Ends on SIGTERM and Ctrl-C, after it has answered what is under way; for at most 100 s; a second signal
 /// ends it at once, with exit code 2.
@@ -45,6 +47,9 @@ pub(crate) struct Options {
     /// How long a session lives in all.
     #[arg(long, value_name = "TIME", default_value = "8h")]
     pub(super) absolute: Duration,
+    /// How long a password counts, given at the login or again, where the blog asks for it.
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub(super) sudo: Duration,
     /// The ring of keys: a file, or env:NAME.
     ///
     /// By default one is made: beside the file of the sessions and kept, or else for this run.

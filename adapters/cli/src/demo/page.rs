@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::{
     App,
     error::{Failure, Shown},
+    users::User,
     view,
 };
 
@@ -33,6 +34,7 @@ pub(super) struct Seen {
     pub(super) stored: Option<Stored>,
     /// Against forgery; each form has it.
     pub(super) token: String,
+    pub(super) user: Option<User>,
     pub(super) values: Vec<(String, String)>,
     pub(super) visits: u64,
 }
@@ -49,7 +51,13 @@ impl Seen {
         let values = loaded.data()?.iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         let stored = loaded.created().zip(loaded.deadline()).zip(loaded.handle());
         let stored = stored.map(|((created, deadline), handle)| Stored { created, deadline, handle });
-        Ok(Self { stored, token: String::new(), values, visits: loaded.get("visits")?.unwrap_or(0) })
+        Ok(Self {
+            stored,
+            token: String::new(),
+            user: loaded.principal()?,
+            values,
+            visits: loaded.get("visits")?.unwrap_or(0),
+        })
     }
 }
 

@@ -11,7 +11,8 @@ use futures_util::{
 use hyper::server::conn::http1;
 use hyper_util::{server::graceful::GracefulShutdown, service::TowerToHyperService};
 
-use super::{clock::Clock, runtime::Incoming, signals::Signals};
+use super::{clock::Clock, runtime::Incoming};
+use crate::signals::Signals;
 
 /// How long requests that are under way may take once the server stops: longer than the longest that the API can be asked
 /// for, delay and body together.

@@ -1,23 +1,8 @@
 //! The store while the demo runs.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf};
 
-use anyhow::{Context as _, anyhow};
-use cloakroom_core::Engine;
-use cloakroom_redb::{OpenError, RedbConfig, RedbStore};
-use cloakroom_redis::RedisStore;
-use cloakroom_runtime::Runtime;
-use cloakroom_store::{MemoryStore, Sessions};
-
-use super::store_url::StoreUrl;
-use crate::holder::Holder;
-
-/// A store that is open.
-pub(super) enum OpenStore {
-    Memory(MemoryStore),
-    Redb(RedbStore),
-    Redis(RedisStore),
-}
+use crate::{open_store::OpenStore, store_url::StoreUrl};
 
 /// Where sessions are kept, for those who look.
 #[derive(Clone, Debug)]
@@ -39,39 +24,6 @@ pub(super) struct Size {
 }
 
 impl OpenStore {
-    /// Opens it, or says what is in the way.
-    pub(super) async fn open(url: StoreUrl, runtime: &Arc<dyn Runtime>, sweep_every: Duration) -> anyhow::Result<Self> {
-        let runtime = Arc::clone(runtime);
-        match url {
-            StoreUrl::Memory => Ok(Self::Memory(MemoryStore::builder().sweep_every(sweep_every).build(runtime))),
-            StoreUrl::Redb(path) => match RedbConfig::new(path).sweep_every(sweep_every).open(runtime).await {
-                Ok(store) => Ok(Self::Redb(store)),
-                Err(OpenError::InUse(path)) => Err(anyhow!(
-                    "{} is in use by {}; choose another store: --store memory: or --store redb:OTHER",
-                    path.display(),
-                    Holder::of(&path)
-                )),
-                // Its words are its source's as well.
-                Err(error) => Err(anyhow!("{error} (--store memory: or --store redb:OTHER)")),
-            },
-            // Who asked for a server wants to know at once that it is not there, or does not let them in.
-            StoreUrl::Redis { config, place } => {
-                config.connect(runtime).await.map(Self::Redis).with_context(|| format!("no store at {place}"))
-            }
-        }
-    }
-
-    /// Joins it to an engine.
-    pub(super) fn sessions(&self, engine: Engine, runtime: &Arc<dyn Runtime>) -> Sessions {
-        let runtime = Arc::clone(runtime);
-        match self {
-            Self::Memory(store) => Sessions::builder(engine, store.clone(), runtime),
-            Self::Redb(store) => Sessions::builder(engine, store.clone(), runtime),
-            Self::Redis(store) => Sessions::builder(engine, store.clone(), runtime),
-        }
-        .build()
-    }
-
     /// Tells how large it is, without asking anybody.
     pub(super) fn size(&self) -> Size {
         match self {
@@ -95,13 +47,6 @@ impl OpenStore {
             }
             // Others may use it as well.
             Self::Redis(_) => Size::default(),
-        }
-    }
-
-    /// Leaves a file in good order; nothing can be stored from here on.
-    pub(super) async fn close(&self) {
-        if let Self::Redb(store) = self {
-            store.close().await;
         }
     }
 }

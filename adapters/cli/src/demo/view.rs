@@ -135,7 +135,12 @@ fn session(facts: &Facts, seen: &Seen) -> Markup {
                 form method="post" action="/rotate" { (token) button.secondary { "Rotate the id" } }
                 form method="post" action="/end" { (token) button.danger { "End the session" } }
             }
-            p.aside { "Somebody who signs in gets a session of their own: see " a href="/blog" { "the blog" } "." }
+            p.aside {
+                @match seen.user {
+                    Some(user) => { "Signed in as " b { (user) } ": see " a href="/blog/devices" { "your devices" } "." }
+                    None => { "Nobody is signed in. Who signs in at " a href="/blog" { "the blog" } " gets a new session." }
+                }
+            }
             (facts_of(facts, seen.stored.as_ref()))
         }
     }
@@ -264,6 +269,9 @@ fn programs(facts: &Facts) -> Markup {
                     "curl -sb jar " (url) "/api/session\n\n"
                     "# a ticket that nobody minted: refused before the store sees it\n"
                     "curl -si -H 'Cookie: " (cookie_name(facts)) "=AQ" ("A".repeat(42)) "' " (url) "/api/session\n\n"
+                    "# sign in with the password that the terminal shows, and see on which devices one is\n"
+                    "curl -sic jar -b jar " (url) "/api/login -d '{\"user\":\"alice\",\"password\":\"..\"}'\n"
+                    "curl -sb jar " (url) "/api/sessions\n\n"
                     "curl -sic jar -b jar -X POST " (url) "/api/rotate\n"
                     "curl -sic jar -b jar -X POST " (url) "/api/destroy\n"
                 }

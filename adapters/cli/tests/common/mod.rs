@@ -242,7 +242,13 @@ impl Client {
         answer.json().as_array().unwrap().clone()
     }
 
-    pub(crate) fn visit_with(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Answer {
+    pub(crate) fn visit_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Answer {
         let answer = self.send(method, path, headers, body);
         if let Some(line) = answer.set_cookie() {
             let pair = line.split(';').next().unwrap();

@@ -2,7 +2,8 @@
 
 use super::{
     ADMISSION, CARRIED_OVER, CHANGE, COMMIT, END, ENDING, EXCHANGE, Edit, FINALITY, GIVEN_UP, HONEST_RESULTS,
-    HONEST_TICKETS, IN_THE_INDEX, Mutation, NO_LOST_UPDATE, ONE_RECORD, PROTOCOL, requests, signed_in,
+    HONEST_TICKETS, IN_THE_INDEX, Mutation, NO_LOST_UPDATE, NOT_FROM_THE_ENDED, ONE_RECORD, PROTOCOL, requests,
+    signed_in,
 };
 use crate::explore::Kind::{Change, Destroy, Elevate, EndAll, EndOthers, Expire, Login, LoginCarry, Renew};
 
@@ -85,6 +86,24 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         bounds: &[],
         plan: || requests(&[Change, LoginCarry], 0),
         breaks: CARRIED_OVER,
+    },
+    Mutation {
+        name: "carried_from_an_ended_session",
+        rule: "a login that finds the session before it ended by another request carries nothing over",
+        edit: Edit {
+            file: EXCHANGE,
+            find: "        if self.job.carry.keys.is_empty() {
+            return self.publish(exchange);
+        }
+",
+            replace: "        if !self.job.nonce.as_bytes().is_empty() {
+            return self.publish(exchange);
+        }
+",
+        },
+        bounds: &[],
+        plan: || requests(&[Destroy, LoginCarry], 0),
+        breaks: NOT_FROM_THE_ENDED,
     },
     Mutation {
         name: "lost_though_it_may_be_carried_over",

@@ -56,6 +56,7 @@ const GIVEN_UP: &str = "I5 given up";
 const IN_THE_INDEX: &str = "I6 in the index";
 const NO_LOST_UPDATE: &str = "I2 no lost update";
 const NONE_TWICE: &str = "I2 none twice";
+const NOT_FROM_THE_ENDED: &str = "I5 not from the ended";
 const ONE_RECORD: &str = "I3 one record";
 const HONEST_COOKIES: &str = "I7 honest cookies";
 const HONEST_TICKETS: &str = "I7 honest tickets";

@@ -123,8 +123,8 @@ pub(super) async fn elevate(
     }
 }
 
-pub(super) async fn password_page(session: Session, user: Principal<User>) -> Answer {
-    if !session.authenticated_within(accounts::SUDO).await? {
+pub(super) async fn password_page(State(app): State<App>, session: Session, user: Principal<User>) -> Answer {
+    if !accounts::is_recent(&app, &session).await? {
         return go(SUDO_FOR_PASSWORD);
     }
     let frame = Frame::of(&session, Some(*user)).await?;
@@ -138,7 +138,7 @@ pub(super) async fn change_password(
     form: Result<Form<Change>, FormRejection>,
 ) -> Answer {
     let Form(Change { new, again }) = form?;
-    if !session.authenticated_within(accounts::SUDO).await? {
+    if !accounts::is_recent(&app, &session).await? {
         return go(SUDO_FOR_PASSWORD);
     }
     let changed = match new == again {

@@ -43,9 +43,15 @@ mod tests {
         for (agent, expected) in [
             (format!("Mozilla/5.0 (X11; Linux x86_64) {webkit} Chrome/120.0 Safari/537.36"), "Chrome on Linux"),
             (format!("Mozilla/5.0 (Windows NT 10.0) {webkit} Chrome/120.0 Safari/537.36 Edg/120.0"), "Edge on Windows"),
-            (format!("Mozilla/5.0 (Linux; Android 14) {webkit} Chrome/120.0 Mobile Safari/537.36"), "Chrome on Android"),
+            (
+                format!("Mozilla/5.0 (Linux; Android 14) {webkit} Chrome/120.0 Mobile Safari/537.36"),
+                "Chrome on Android",
+            ),
             (format!("Mozilla/5.0 (iPhone; CPU like Mac OS X) {webkit} Version/17 Safari/604.1"), "Safari on iPhone"),
-            ("Mozilla/5.0 (Macintosh; Intel Mac OS X 14.1; rv:120.0) Gecko Firefox/120.0".to_owned(), "Firefox on macOS"),
+            (
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 14.1; rv:120.0) Gecko Firefox/120.0".to_owned(),
+                "Firefox on macOS",
+            ),
             ("curl/8.5.0".to_owned(), "curl"),
             ("my reader".to_owned(), "my reader"),
             (String::new(), "A device without a name"),

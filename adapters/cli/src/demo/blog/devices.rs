@@ -31,7 +31,9 @@ pub(super) async fn end(session: Session, form: Result<Form<Named>, FormRejectio
     };
     match ended {
         // Unless it was this one.
-        Ok(()) if session.principal::<User>().await?.is_some() => session.flash("info", "That session is ended.").await?,
+        Ok(()) if session.principal::<User>().await?.is_some() => {
+            session.flash("info", "That session is ended.").await?;
+        }
         Ok(()) => return go(LOGIN),
         Err(Kind::Roster(RosterError::UnknownHandle)) => {
             session.flash("error", "That session had ended before.").await?;

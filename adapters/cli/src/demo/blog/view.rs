@@ -83,7 +83,7 @@ pub(super) fn sudo(frame: &Frame, back: &str, error: Option<&str>) -> Markup {
     };
     let body = html! {
         p { "What comes next can lock you out. Give your password again, so that nobody else does it in your place; it counts \
-             for five minutes." }
+             for a few minutes." }
         (form(frame, "/blog/sudo", error, &fields))
     };
     framed(frame, "Is it you?", &card("Is it you?", &body))
@@ -111,8 +111,8 @@ pub(super) fn devices(frame: &Frame, listed: &[Listed]) -> Markup {
         section.card {
             h2 { "Your devices" }
             p.muted {
-                "Where you are signed in. A user has at most " (MAX_SESSIONS) " sessions; one more ends the oldest. What you do \
-                 not know, end, and change the password."
+                "Where you are signed in, at most " (MAX_SESSIONS) " times: one more ends the oldest. End what you do not know, and \
+                 change your password then."
             }
             ul.devices {
                 @for session in listed { li { (row(frame, session)) } }

@@ -1,4 +1,4 @@
-//! The signals that stop the server.
+//! The signals that stop what takes long.
 
 use std::{io, thread};
 
@@ -6,11 +6,11 @@ use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::StreamExt as _;
 
 /// SIGTERM and SIGINT, and Ctrl-C on Windows: caught on a thread of their own, whatever the runtime.
-pub(super) struct Signals(UnboundedReceiver<()>);
+pub(crate) struct Signals(UnboundedReceiver<()>);
 
 impl Signals {
     /// Catches them from here on.
-    pub(super) fn catch() -> io::Result<Self> {
+    pub(crate) fn catch() -> io::Result<Self> {
         let (sender, receiver) = unbounded();
         let watch = watch(sender)?;
         thread::Builder::new().name("signals".to_owned()).spawn(watch)?;
@@ -18,7 +18,7 @@ impl Signals {
     }
 
     /// Waits for the next.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         self.0.next().await;
     }
 }

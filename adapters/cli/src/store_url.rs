@@ -1,4 +1,4 @@
-//! Which store the demo is to use.
+//! Which store a command is to use.
 
 use std::{
     env,
@@ -19,7 +19,7 @@ const KINDS: &str =
 ///
 /// It may hold a password, so it is taken as it is, to be read where no error repeats it.
 #[derive(Clone)]
-pub(super) struct StoreOption(OsString);
+pub(crate) struct StoreOption(OsString);
 
 impl From<OsString> for StoreOption {
     fn from(text: OsString) -> Self {
@@ -35,7 +35,7 @@ impl fmt::Debug for StoreOption {
 
 /// A store that is not open yet.
 #[derive(Debug)]
-pub(super) enum StoreUrl {
+pub(crate) enum StoreUrl {
     Memory,
     Redb(PathBuf),
     Redis {
@@ -47,7 +47,7 @@ pub(super) enum StoreUrl {
 
 impl StoreUrl {
     /// Reads the option; where there is none, it is a file in the user's data folder, which is made.
-    pub(super) fn read(option: Option<&StoreOption>) -> anyhow::Result<Self> {
+    pub(crate) fn read(option: Option<&StoreOption>) -> anyhow::Result<Self> {
         let Some(StoreOption(text)) = option else { return default_file().map(Self::Redb) };
         let text = text.to_str().context("--store is no text")?;
         match text.strip_prefix("env:") {
