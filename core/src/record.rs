@@ -3,7 +3,8 @@
 use core::{fmt, time::Duration};
 
 use crate::{
-    binding::Bound, data::Data, id::StoreKey, json::Json, lifetime::Lifetime, limits::NONCES_KEPT, principal::SignIn, time::UnixTime,
+    binding::Bound, data::Data, id::StoreKey, json::Json, lifetime::Lifetime, limits::NONCES_KEPT, principal::SignIn,
+    time::UnixTime,
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 

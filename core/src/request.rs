@@ -23,7 +23,14 @@ pub struct RequestInfo<'a> {
 impl<'a> RequestInfo<'a> {
     /// Makes an empty one.
     pub const fn new() -> Self {
-        Self { address: None, binding: None, method: None, sec_fetch_mode: None, sec_fetch_site: None, user_agent: None }
+        Self {
+            address: None,
+            binding: None,
+            method: None,
+            sec_fetch_mode: None,
+            sec_fetch_site: None,
+            user_agent: None,
+        }
     }
 
     /// Sets the client's address: the connection's peer, or what [`TrustedProxies`](crate::TrustedProxies) make of it. Left

@@ -37,9 +37,10 @@ impl Route {
         match self {
             Self::Cluster(cluster) => cluster.connections().await,
             Self::Single(pool) => Ok(vec![pool.connect().await?]),
-            Self::Users(_) => {
-                Err(Failure::unsent(Fault::Refused, "a connection of the application's does not say where all keys are"))
-            }
+            Self::Users(_) => Err(Failure::unsent(
+                Fault::Refused,
+                "a connection of the application's does not say where all keys are",
+            )),
         }
     }
 

@@ -24,11 +24,7 @@ pub trait Directory: Store {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Takes a member out of the index, if it is there.
-    fn unenroll(
-        &self,
-        index: &StoreKey,
-        member: &StoreKey,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Lists the members of the index: at most `limit` of them, in any order, and how many there are. An index that is not
     /// there is empty.

@@ -226,4 +226,3 @@ fn refused<C: Default>(status: StatusCode, why: &'static str) -> Response<C> {
     *response.status_mut() = status;
     response
 }
-

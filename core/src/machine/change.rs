@@ -98,5 +98,4 @@ impl Commit {
             Err(error) => self.fail(error, Some(key)),
         }
     }
-
 }

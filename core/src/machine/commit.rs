@@ -235,7 +235,12 @@ impl Job {
     }
 
     /// Makes what stands under the new id of what was read under the old one, all edits done again.
-    pub(crate) fn successor(&mut self, policy: &Policy, reason: Reason, live: Live) -> Result<Box<Record>, CommitError> {
+    pub(crate) fn successor(
+        &mut self,
+        policy: &Policy,
+        reason: Reason,
+        live: Live,
+    ) -> Result<Box<Record>, CommitError> {
         let Live { key, mut record, .. } = live;
         if reason == Reason::Login {
             self.count_replay()?;
@@ -305,12 +310,7 @@ impl Job {
     }
 
     /// Writes the pointer from an old key to a new one: open for the rest of the session's life.
-    fn pointer(
-        &self,
-        policy: &Policy,
-        from: &StoreKey,
-        to: &Fresh,
-    ) -> Result<(Value, Duration), CommitError> {
+    fn pointer(&self, policy: &Policy, from: &StoreKey, to: &Fresh) -> Result<(Value, Duration), CommitError> {
         let moved = Moved { to: to.key.clone(), closes_at: None, unknown: Default::default() };
         let rest = policy.longest.deadline(&to.draft.record).since(self.now);
         self.marker(policy, from, Entry::Moved(moved), rest)

@@ -96,5 +96,4 @@ impl Commit {
         loaded.destroy();
         self.finish(Err(error), After::State(SessionState::Ready(loaded)))
     }
-
 }

@@ -101,7 +101,9 @@ impl Commit {
             (Reason::Renewal, Sight::Absent) => self.lost(key),
             (Reason::Elevation, Sight::Absent) => self.abandon(exchange, Next::Lost(key)),
             // A pointer may have run out meanwhile, and the session live elsewhere.
-            (Reason::Login, Sight::Absent) if self.is_late() => self.give_up(CommitError::TooLate, back(exchange, version)),
+            (Reason::Login, Sight::Absent) if self.is_late() => {
+                self.give_up(CommitError::TooLate, back(exchange, version))
+            }
             (Reason::Login, Sight::Absent) => self.alone(exchange),
 
             (Reason::Login, Sight::Undecodable(version, error)) if error.may_be_ended() => {
@@ -110,9 +112,7 @@ impl Commit {
                     Err(error) => self.give_up(error, back(exchange, None)),
                 }
             }
-            (_, Sight::Undecodable(_, error)) => {
-                self.give_up(CommitError::Undecodable(error), back(exchange, version))
-            }
+            (_, Sight::Undecodable(_, error)) => self.give_up(CommitError::Undecodable(error), back(exchange, version)),
 
             (_, Sight::Record(live)) if Some(&live.version) == version.as_ref() => match self.job.count_replay() {
                 Ok(()) => self.swing(back(exchange, version)),

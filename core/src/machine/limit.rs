@@ -53,7 +53,8 @@ impl Commit {
     fn expel(self, exchange: Exchange, mut rest: Vec<Handle>) -> Step {
         let (Some(handle), Some(sign_in)) = (rest.pop(), &self.job.entry) else { return self.swing(exchange) };
         let policy = Arc::clone(&self.shell.policy);
-        let step = Ending::with_nonce(policy, &sign_in.principal, Which::One(handle), None, self.job.now, self.job.nonce);
+        let step =
+            Ending::with_nonce(policy, &sign_in.principal, Which::One(handle), None, self.job.now, self.job.nonce);
         self.expelled(exchange, step, rest)
     }
 

@@ -1,8 +1,8 @@
 //! The state machine behind a session: what its tickets open, and what its commit does.
 
 pub(crate) mod admission;
-pub(crate) mod commit;
 mod change;
+pub(crate) mod commit;
 mod end;
 mod exchange;
 mod limit;

@@ -122,9 +122,7 @@ impl Machine {
             (State::Opening(exchange), Outcome::Done(version)) => {
                 commit.enroll(Exchange { version: Some(version), ..exchange })
             }
-            (State::Opening(exchange), Outcome::Exists) => {
-                commit.fail(CommitError::IdCollision, exchange.old_key())
-            }
+            (State::Opening(exchange), Outcome::Exists) => commit.fail(CommitError::IdCollision, exchange.old_key()),
             (State::Opening(exchange), Outcome::Failed | Outcome::Unknown) => {
                 commit.cannot_exchange(CommitError::Store, exchange.old_key())
             }
@@ -150,9 +148,7 @@ impl Machine {
 
             (State::Swinging(exchange), Outcome::Done(_) | Outcome::Removed) => commit.publish(exchange),
             (State::Swinging(exchange), Outcome::Conflict(Some(found))) => commit.saw_swing(Some(found), exchange),
-            (State::Swinging(exchange), Outcome::Conflict(None)) => {
-                commit.look(op.key().clone(), Why::Swing(exchange))
-            }
+            (State::Swinging(exchange), Outcome::Conflict(None)) => commit.look(op.key().clone(), Why::Swing(exchange)),
             (State::Swinging(exchange), Outcome::Unknown) => {
                 commit.job.unsettled = Some(0);
                 commit.look(op.key().clone(), Why::Swing(exchange))

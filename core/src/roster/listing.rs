@@ -91,7 +91,9 @@ impl Listing {
         };
         let Record { sign_in: Some(sign_in), lineage, issued, predecessor, .. } = &*record else { return self.next() };
         let SignIn { principal, since, label, .. } = sign_in;
-        let Some(ttl) = expires_in.filter(|ttl| is_in_time(&self.policy, &record, *ttl, now)) else { return self.next() };
+        let Some(ttl) = expires_in.filter(|ttl| is_in_time(&self.policy, &record, *ttl, now)) else {
+            return self.next();
+        };
         if *principal != self.principal {
             return self.next();
         }

@@ -155,10 +155,13 @@ fn where_no_session_may_be_made_the_page_is_told() {
 
 #[test]
 fn a_token_from_before_a_login_or_an_end_in_the_same_request_is_worth_nothing() {
-    let acts: [fn(&mut Loaded); 2] = [|loaded| loaded.login("alice", Login::new()).unwrap(), |loaded| {
-        loaded.destroy();
-        add(1)(loaded);
-    }];
+    let acts: [fn(&mut Loaded); 2] = [
+        |loaded| loaded.login("alice", Login::new()).unwrap(),
+        |loaded| {
+            loaded.destroy();
+            add(1)(loaded);
+        },
+    ];
     for act in acts {
         let mut w = World::new();
         let mut before = String::new();

@@ -1,8 +1,8 @@
 //! The policies of the wire in others' hands, and the settings that an engine refuses.
 
 use cloakroom_core::{
-    ConfigError, CookieChange, Engine, Entropy, EntropyError, Event, KeyScheme, Loaded, Op, Principal, Refusal, SessionId,
-    StoreKey, TokenScheme, Verified, limits,
+    ConfigError, CookieChange, Engine, Entropy, EntropyError, Event, KeyScheme, Loaded, Op, Principal, Refusal,
+    SessionId, StoreKey, TokenScheme, Verified, limits,
 };
 
 use crate::common::{World, add, has, ring, ticket};

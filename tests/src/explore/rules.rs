@@ -200,7 +200,8 @@ fn in_the_index(view: &View<'_>) -> Result<(), String> {
     for ticket in &view.tickets {
         let LeadsTo::Record(key, value) = ticket.leads_to else { continue };
         let Content::Record(Held { signed_in: true, .. }) = names.content(value) else { continue };
-        let leads_there = |member: KeyNo| matches!(LeadsTo::of(member, names, world), LeadsTo::Record(it, _) if it == key);
+        let leads_there =
+            |member: KeyNo| matches!(LeadsTo::of(member, names, world), LeadsTo::Record(it, _) if it == key);
         if !world.index.iter().any(|(member, _)| leads_there(*member)) {
             return Err(format!("no key in the index leads to {}", names.key_name(key)));
         }
@@ -318,9 +319,8 @@ pub fn touch_changes_nothing(world: &World, ask: Ask) -> Result<(), Broken> {
 /// Pointers and tombstones outlive every request that was admitted before them, an open pointer the session; a record
 /// lives no longer than its idle time.
 pub fn lives_long_enough(names: &Names, world: &World, ask: Ask) -> Result<(), Broken> {
-    let (Ask::Create { key, value, ttl }
-    | Ask::Replace { key, value, ttl, .. }
-    | Ask::Touch { key, value, ttl, .. }) = ask
+    let (Ask::Create { key, value, ttl } | Ask::Replace { key, value, ttl, .. } | Ask::Touch { key, value, ttl, .. }) =
+        ask
     else {
         return Ok(());
     };

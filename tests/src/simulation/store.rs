@@ -10,9 +10,7 @@ use std::{
 
 use cloakroom_core::{Members, Op, Outcome, StoreKey, Stored, Value, Version, limits};
 use cloakroom_runtime::Runtime;
-use cloakroom_store::{
-    Created, Directory, DynDirectory, Fault, MemoryStore, Removed, Store, StoreError, Written,
-};
+use cloakroom_store::{Created, Directory, DynDirectory, Fault, MemoryStore, Removed, Store, StoreError, Written};
 use futures_util::FutureExt;
 
 use super::{
@@ -227,7 +225,9 @@ impl Shelf {
                 at_once(Directory::enroll(memory, index, member, *ttl)).map(|()| Outcome::Indexed)?
             }
             Op::List { index } => Outcome::Listed(at_once(Directory::list(memory, index, limits::MAX_LISTED))?),
-            Op::Unenroll { index, member } => at_once(Directory::unenroll(memory, index, member)).map(|()| Outcome::Indexed)?,
+            Op::Unenroll { index, member } => {
+                at_once(Directory::unenroll(memory, index, member)).map(|()| Outcome::Indexed)?
+            }
             Op::Replace { key, version, value, ttl } => {
                 let version = forced(version, *wrong == Wrong::IgnoresVersions);
                 let written = at_once(memory.replace(key, &version, value, *ttl))?;

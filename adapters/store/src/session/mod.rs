@@ -17,11 +17,11 @@ use async_lock::Mutex;
 use cloakroom_core::{EditError, Handle, Json, Lifetime, Loaded, ReplayError, Session as Machine, UnixTime};
 use serde::{Serialize, de::DeserializeOwned};
 
+use self::slot::{Shared, Slot, State};
 pub use self::{
     commit::{Commit, Finish},
     forms::Flash,
 };
-use self::slot::{Shared, Slot, State};
 use crate::{
     report::OpLog,
     session_error::SessionError,
