@@ -25,7 +25,9 @@ use crate::{
 /// randomness; equal entries under one key seal to equal bytes, and every commit differs by its nonce.
 ///
 /// Everything is sealed with the ring's primary key; every key of the ring opens. Bytes that open with none are an
-/// error, and no session is ended over them: they could hide a pointer.
+/// error, and no session is ended over them: they could hide a pointer. That holds for engines with this codec: one with
+/// another codec on the same store takes sealed bytes for damaged ones, and would end a session over a pointer that it
+/// cannot read.
 pub struct SealedCodec {
     primary: Sealer,
     accepted: Vec<Sealer>,
