@@ -73,12 +73,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "edits after a destroy make a session of their own, to which nothing is carried over",
         edit: Edit {
             file: "loaded.rs",
-            find: "        self.lifetime = None;
-        self.edits.clear();
+            find: "        self.edits.clear();
         self.data = Data::new();
 ",
-            replace: "        self.lifetime = None;
-",
+            replace: "",
         },
         bounds: &[],
         plan: || requests(&[Restart], 0),
