@@ -119,6 +119,14 @@ async fn a_read_of_a_record_that_does_not_decode_is_an_error_also_when_the_handl
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_save_that_has_nothing_to_store_does_not_make_it_good() {
+    let (_w, session) = damaged().await;
+    assert!(is_undecodable(&session.get::<u64>("n").await));
+    session.save().await.unwrap();
+    assert!(is_undecodable(&Session::commit(&session, Finish::Keep).await.result()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_a_session_makes_good_that_its_record_did_not_decode() {
     for reads in [true, false] {
         let (w, session) = damaged().await;
