@@ -1,6 +1,8 @@
 //! Saving in the middle of a request: commit, reopen, go on.
 
-use cloakroom_core::{CommitError, CookieChange, Done, End, EndCause, Ended, Entry, Event, Loaded, Nonce, Session, limits};
+use cloakroom_core::{
+    CommitError, CookieChange, Done, End, EndCause, Ended, Entry, Event, Loaded, Nonce, Session, limits,
+};
 
 use crate::common::{Fault, HOUR, SECOND, World, add, has, ticket};
 
