@@ -57,3 +57,28 @@ impl Drop for Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_queue_lasts_as_long_as_somebody_is_in_it() {
+        let turns = Turns::default();
+        let key = StoreKey::new("a").unwrap();
+        let first = turns.take(&key).await;
+        {
+            let mut second = Box::pin(turns.take(&key));
+            assert!(second.as_mut().now_or_never().is_none(), "the first has the turn");
+            drop(first);
+            assert_eq!(turns.queues().len(), 1, "the second is still in it");
+            let second = second.await;
+            assert!(turns.take(&key).now_or_never().is_none(), "and has the turn");
+            assert_eq!(turns.queues().len(), 1);
+            drop(second);
+        }
+        assert_eq!(turns.queues().len(), 0);
+    }
+}

@@ -1,9 +1,10 @@
-//! What is counted over all requests, and what errors of a store say.
+//! What is counted and told of requests, and what their errors say.
 
-use std::error::Error;
+use std::{error::Error, time::SystemTime};
 
-use cloakroom_core::{OpKind, limits::MAX_EVENTS};
-use cloakroom_store::{Fault, Finish, Session, StoreError};
+use cloakroom_core::{CommitError, EditError, Event, LoadError, OpKind, UnixTime, limits::MAX_EVENTS};
+use cloakroom_runtime::Runtime;
+use cloakroom_store::{Fault, Finish, OpLog, Session, SessionError, StoreError};
 
 use crate::common::{Trouble, World};
 
@@ -56,4 +57,62 @@ fn a_failure_says_what_happened_and_whether_it_may_have_been_done() {
         assert!(failed.source().is_none());
         assert_eq!(failed.with_source("its own words").source().unwrap().to_string(), "its own words");
     }
+}
+
+#[test]
+fn an_error_of_a_session_says_what_is_wrong_with_it() {
+    let store = StoreError::failed(Fault::Full);
+    for (error, words, source) in [
+        (SessionError::Closed, "committed already", None),
+        (SessionError::Commit(CommitError::Lost), "lost", Some(CommitError::Lost.to_string())),
+        (SessionError::Edit(EditError::TooManyEdits), "edits", Some(EditError::TooManyEdits.to_string())),
+        (SessionError::Interrupted, "broke down", None),
+        (SessionError::Load(LoadError::Undecodable), "decode", Some(LoadError::Undecodable.to_string())),
+        (SessionError::Store(store.clone()), "full", Some(store.to_string())),
+        (SessionError::Unavailable, "without a session", None),
+    ] {
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(error.source().map(ToString::to_string), source, "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_tells_the_events_and_the_operations() {
+    let w = World::new();
+    let session = w.open("");
+    assert_eq!(format!("{session:?}"), "Session { .. }");
+    session.insert("n", &1).await.unwrap();
+    let report = Session::commit(&session, Finish::Keep).await;
+    let events: Vec<Event> = report.events().unwrap().iter().collect();
+    assert_eq!(events, [Event::Created]);
+    assert_eq!((report.ops().len(), report.ops().is_empty()), (1, false));
+    assert_eq!((report.ops().to_string().as_str(), format!("{:?}", report.ops()).as_str()), ("create", "[Create]"));
+    assert_eq!((OpLog::default().len(), OpLog::default().is_empty()), (0, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_made_at_the_time_of_its_runtime() {
+    let w = World::new();
+    let since = w.runtime.now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let now = UnixTime::from_millis(u64::try_from(since.as_millis()).unwrap());
+    let cookie = w.sign_in(1).await;
+    let created = w.open(&cookie).created().await.unwrap().unwrap();
+    assert!(created >= now && created.since(now).as_secs() < 60, "{created:?} and {now:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_typed_whole_is_stored_through_the_handle() {
+    #[derive(Debug, Default, serde::Deserialize, serde::Serialize, Eq, PartialEq)]
+    struct Cart {
+        items: u32,
+        name: String,
+    }
+    let w = World::new();
+    let cookie = w.sign_in(1).await;
+    let session = w.open(&cookie);
+    session.set_whole(&Cart { items: 2, name: "a".to_owned() }).await.unwrap();
+    session.update_whole(|cart: &mut Cart| cart.items += 1).await.unwrap();
+    Session::commit(&session, Finish::Keep).await.result().unwrap();
+    let whole: Cart = w.open(&cookie).whole().await.unwrap();
+    assert_eq!(whole, Cart { items: 3, name: "a".to_owned() });
 }
