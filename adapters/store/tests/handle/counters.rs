@@ -82,7 +82,9 @@ async fn a_report_tells_the_events_and_the_operations() {
     let session = w.open("");
     assert_eq!(format!("{session:?}"), "Session { .. }");
     session.insert("n", &1).await.unwrap();
-    let report = Session::commit(&session, Finish::Keep).await;
+    let commit = Session::commit(&session, Finish::Keep);
+    assert_eq!(format!("{commit:?}"), "Commit { .. }");
+    let report = commit.await;
     let events: Vec<Event> = report.events().unwrap().iter().collect();
     assert_eq!(events, [Event::Created]);
     assert_eq!((report.ops().len(), report.ops().is_empty()), (1, false));
