@@ -79,7 +79,7 @@ fn an_end_with_a_ticket_renewed_away_long_ago_is_not_acknowledged_as_one() {
     w.pass(limits::DEFAULT_GRACE + SECOND);
     w.ops();
     let done = w.request(&old, Loaded::destroy);
-    assert_ne!(done.end(), Some(End::Ended));
+    assert_eq!((done.result(), done.end()), (Err(CommitError::StaleTicket), Some(End::Failed)));
     assert_eq!(done.cookie(), CookieChange::Keep, "the jar may hold the newer ticket");
     assert_eq!(w.ops(), "load");
     assert!(w.opens(&new));
