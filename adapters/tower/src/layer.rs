@@ -11,7 +11,7 @@ use std::{
 use cloakroom_core::{RequestInfo, TrustedProxies};
 use cloakroom_store::{Sessions, StoreFailure};
 use http::{
-    Extensions, HeaderName, Request, Response,
+    Extensions, HeaderMap, HeaderName, Request, Response,
     header::{COOKIE, USER_AGENT},
 };
 use tower_layer::Layer;
@@ -39,9 +39,13 @@ pub struct SessionLayer<N = Main, R = StatusOnly> {
     name: PhantomData<fn() -> N>,
 }
 
+/// What of a request a session is bound to.
+type BindingSource = for<'r> fn(&'r HeaderMap, &'r Extensions) -> Option<&'r [u8]>;
+
 pub(crate) struct Settings<R> {
     pub(crate) sessions: Sessions,
     pub(crate) address: AddressSource,
+    pub(crate) binding: BindingSource,
     pub(crate) failure: StoreFailure,
     pub(crate) login_page: Option<Arc<str>>,
     pub(crate) saves_on_server_error: bool,
@@ -62,6 +66,7 @@ impl<N: SessionName> SessionLayer<N> {
         let settings = Settings {
             sessions,
             address,
+            binding: |_, _| None,
             failure,
             login_page: None,
             saves_on_server_error: false,
@@ -106,6 +111,14 @@ impl<N: SessionName, R: Clone> SessionLayer<N, R> {
         self.with(|settings| Settings { address: AddressSource { proxies, ..settings.address }, ..settings })
     }
 
+    /// Sets what of a request its session is bound to where the engine asks for bytes of the application's
+    /// ([`Binding::bytes`](crate::Binding::bytes)): the digest of a client certificate, for instance, that the server put into the
+    /// extensions. By default there is nothing, which counts as a value of its own.
+    #[must_use = "this returns the changed layer"]
+    pub fn binding(self, binding: for<'r> fn(&'r HeaderMap, &'r Extensions) -> Option<&'r [u8]>) -> Self {
+        self.with(|settings| Settings { binding, ..settings })
+    }
+
     /// Names the page on which one signs in, a path of this site: [`Principal`](crate::Principal) and
     /// [`RequireLogin`](crate::RequireLogin) send there who wants to see a page, with the way back in the query, to be read
     /// by [`ReturnTo::parse`](crate::ReturnTo::parse) alone. By default they answer with a 401.
@@ -124,9 +137,10 @@ impl<N: SessionName, R: Clone> SessionLayer<N, R> {
     /// Sets the response that goes out in place of one whose session could not be settled.
     #[must_use = "this returns the changed layer"]
     pub fn refusal<Q>(self, refusal: Q) -> SessionLayer<N, Q> {
-        self.with(|Settings { sessions, address, failure, login_page, saves_on_server_error, .. }| Settings {
+        self.with(|Settings { sessions, address, binding, failure, login_page, saves_on_server_error, .. }| Settings {
             sessions,
             address,
+            binding,
             failure,
             login_page,
             saves_on_server_error,
@@ -135,10 +149,12 @@ impl<N: SessionName, R: Clone> SessionLayer<N, R> {
     }
 
     fn with<Q>(self, change: impl FnOnce(Settings<R>) -> Settings<Q>) -> SessionLayer<N, Q> {
-        let Settings { sessions, address, failure, login_page, saves_on_server_error, refusal } = &*self.settings;
+        let Settings { sessions, address, binding, failure, login_page, saves_on_server_error, refusal } =
+            &*self.settings;
         let settings = Settings {
             sessions: sessions.clone(),
             address: address.clone(),
+            binding: *binding,
             failure: *failure,
             login_page: login_page.clone(),
             saves_on_server_error: *saves_on_server_error,
@@ -218,6 +234,9 @@ where
         }
         if let Some(ClientAddr(Ok(address))) = client {
             facts = facts.address(address);
+        }
+        if let Some(bytes) = (self.settings.binding)(headers, request.extensions()) {
+            facts = facts.binding(bytes);
         }
         let cookies = headers.get_all(COOKIE).iter().map(|line| line.as_bytes());
         let session = self.settings.sessions.open(cookies, &facts, self.settings.failure);
