@@ -408,9 +408,11 @@ impl Loaded {
 
     /// Tells whether the commit has something to write for the data or the lifetime.
     pub(crate) fn is_changed(&self) -> bool {
-        self.data.is_changed()
-            || (self.lifetime.is_some() && !self.is_new())
-            || (self.promised.is_some() && self.record().is_none())
+        self.has_edits() || (self.promised.is_some() && self.record().is_none())
+    }
+
+    pub(crate) fn has_edits(&self) -> bool {
+        self.data.is_changed() || (self.lifetime.is_some() && !self.is_new())
     }
 
     pub(crate) fn drop_edits(&mut self) {

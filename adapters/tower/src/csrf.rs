@@ -23,7 +23,7 @@ use tower_service::Service;
 use crate::session::{Main, Session, SessionName};
 
 /// Refuses unsafe requests (other than GET, HEAD, OPTIONS and TRACE) that a page of another site may have made, with a
-/// 403 (ASVS 5.0, 3.5.1 to 3.5.3). It goes inside the [`SessionLayer`](crate::SessionLayer).
+/// 403 (ASVS 5.0, 3.5.1). It goes inside the [`SessionLayer`](crate::SessionLayer).
 ///
 /// What the browser says comes first: a `Sec-Fetch-Site` other than `same-origin` or `none` is refused, and so is an
 /// `Origin` that is not this site's. Where it says neither, as browsers from before 2020 and programs do, the request needs
@@ -72,8 +72,8 @@ impl<N: SessionName> CsrfLayer<N> {
         Self { rules: Arc::default(), name: PhantomData }
     }
 
-    /// Adds an origin that is this site's, such as `https://www.example.org`. By default the one whose host is that of the
-    /// request is, which asks of a proxy that it passes `Host` on.
+    /// Names an origin that is this site's, such as `https://www.example.org`; call it for each. Without any, those are whose
+    /// host is that of the request, whatever their scheme, which asks of a proxy that it passes `Host` on.
     #[must_use = "this returns the changed layer"]
     pub fn origin(self, origin: impl Into<String>) -> Self {
         let mut rules = (*self.rules).clone();

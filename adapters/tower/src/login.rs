@@ -45,7 +45,11 @@ impl<U: DeserializeOwned, N: SessionName> Principal<U, N> {
     ///
     /// [`SessionError`] when the session cannot be loaded, or the id is no `U`.
     pub async fn of(session: &Session<N>) -> Result<Option<Self>, SessionError> {
-        Ok(session.principal().await?.map(|user| Self { user, name: PhantomData }))
+        Ok(session.principal().await?.map(Self::new))
+    }
+
+    fn new(user: U) -> Self {
+        Self { user, name: PhantomData }
     }
 
     /// Returns the id.
@@ -74,7 +78,9 @@ impl<S: Send + Sync, U: DeserializeOwned, N: SessionName> FromRequestParts<S> fo
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, LoginRejection> {
         let session = Session::<N>::find(&parts.extensions)?;
         let first = || SignInFirst::of(session.login_page(), &parts.method, &parts.uri, &parts.headers);
-        Self::of(&session).await?.ok_or_else(|| LoginRejection::NotSignedIn(first()))
+        // A store that is down signs nobody out, also where requests are served without a session.
+        let user = session.with(|loaded| loaded.principal()).await.map_err(SessionError::from)?;
+        user.map(Self::new).ok_or_else(|| LoginRejection::NotSignedIn(first()))
     }
 }
 
@@ -242,7 +248,7 @@ where
                 tracing::error!(target: "cloakroom", "{MissingLayer}");
                 return Ok(refused(StatusCode::INTERNAL_SERVER_ERROR));
             };
-            match session.principal::<IgnoredAny>().await.map_err(SessionError::from) {
+            match session.with(|loaded| loaded.principal::<IgnoredAny>()).await.map_err(SessionError::from) {
                 Ok(Some(_)) => inner.call(request).await,
                 Ok(None) => {
                     let page = session.login_page().filter(|_| redirects);

@@ -28,7 +28,7 @@ use crate::{
     loaded::Loaded,
     machine::commit::{EndTarget, Live, Sight},
     principal::SignIn,
-    record::{EndCause, Ended, Record},
+    record::{EndCause, Ended, Nonce, Record},
     session::{Candidates, State, Ticket, Vec4},
     step::After,
     time::UnixTime,
@@ -70,6 +70,14 @@ impl Opened {
     pub(crate) fn sign_in(&self) -> Option<&SignIn> {
         match self {
             Self::Live(admitted) => admitted.live.record.sign_in.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What the session that lives here and its successors have in common.
+    pub(crate) fn lineage(&self) -> Option<Nonce> {
+        match self {
+            Self::Live(admitted) => Some(admitted.live.record.lineage),
             _ => None,
         }
     }

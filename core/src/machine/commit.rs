@@ -150,6 +150,8 @@ pub(crate) struct Job {
     pub(crate) carry: Carry,
     /// How many sessions the user may have who signs in.
     pub(crate) limit: Option<(usize, Excess)>,
+    /// The lineage of the session that a login replaces.
+    pub(crate) replaced: Option<Nonce>,
     /// What a new session is bound to.
     pub(crate) binding: Option<Bound>,
     /// The lineage that a new session was promised.
@@ -192,6 +194,7 @@ impl Job {
             entry: None,
             carry: Carry::default(),
             limit: None,
+            replaced: None,
             binding: None,
             lineage: None,
             index: None,
@@ -258,6 +261,8 @@ impl Job {
     pub(crate) fn inherit(&self, policy: &Policy, reason: Reason, old: StoreKey, record: &mut Record) {
         // What the first presentation must close, and what shows that this came to something; without markers there is nothing.
         record.predecessor = policy.codec.has_markers().then_some(old);
+        // It came from the client that it is bound to: the same under the primary key.
+        record.binding = record.binding.and(self.binding).or(record.binding);
         if let (Reason::Elevation, Some(sign_in)) = (reason, &mut record.sign_in) {
             sign_in.authenticated = self.now;
             record.binding = self.binding.or(record.binding);

@@ -5,6 +5,7 @@
 
 use crate::{
     data::Data,
+    engine::Policy,
     event::Event,
     id::StoreKey,
     machine::{
@@ -48,8 +49,9 @@ impl Commit {
     pub(crate) fn enroll(self, exchange: Exchange) -> Step {
         let record = &exchange.fresh.draft.record;
         let Some(index) = self.index_of(record) else { return self.swing(exchange) };
-        let rest = self.shell.policy.longest.deadline(record).since(self.job.now);
-        let ttl = rest.saturating_add(self.shell.policy.skew);
+        // A node may let it live for longer than this one, and a record that is written again for as long as a request takes.
+        let Policy { max_request, skew, .. } = *self.shell.policy;
+        let ttl = record.deadline.since(self.job.now).saturating_add(max_request).saturating_add(skew);
         self.ask(Op::Enroll { index, member: exchange.fresh.key.clone(), ttl }, State::Enrolling(exchange))
     }
 

@@ -17,7 +17,7 @@ impl Commit {
     pub(crate) fn count(self, exchange: Exchange) -> Step {
         match &self.job.entry {
             Some(sign_in) => {
-                let step = Listing::start(Arc::clone(&self.shell.policy), sign_in.principal.clone(), None);
+                let step = Listing::start(Arc::clone(&self.shell.policy), sign_in.principal.clone(), self.job.replaced);
                 self.counted(exchange, step)
             }
             None => self.swing(exchange),
@@ -33,17 +33,23 @@ impl Commit {
             RosterStep::Done(Ok(listed)) => listed,
             RosterStep::Done(Err(error)) => return self.give_up(error_of(error), exchange),
         };
-        // The session that gives way, and this one, which comes on top.
-        let old = exchange.old_key().map(|key| key.handle());
+        // The session that gives way does not count, wherever a renewal has taken it.
+        listed.retain(|listed| !listed.current);
         let new = exchange.fresh.key.handle();
-        listed.retain(|listed| listed.handle != new && Some(listed.handle) != old);
-        match self.job.limit {
-            Some((most, Excess::Refuse)) if listed.len() >= most => {
+        // Newest first, in an order that all logins of the user see alike.
+        let place = listed.iter().position(|listed| listed.handle == new);
+        match (self.job.limit, place) {
+            // Somebody ended it meanwhile.
+            (Some(_), None) => self.give_up(CommitError::Lost, exchange),
+            (Some((most, Excess::Refuse)), _) if listed.len() > most => {
                 self.give_up(CommitError::TooManySessions, exchange)
             }
-            Some((most, Excess::EndOldest)) => {
-                // Newest first, so that the oldest is popped first.
-                let excess = listed.split_off(listed.len().min(most - 1));
+            // Of logins at the same time only those give way that come after: never each to the other.
+            (Some((most, Excess::EndOldest)), Some(place)) if place >= most => {
+                self.give_up(CommitError::Contention, exchange)
+            }
+            (Some((most, Excess::EndOldest)), _) => {
+                let excess = listed.split_off(listed.len().min(most));
                 self.expel(exchange, excess.into_iter().map(|listed| listed.handle).collect())
             }
             _ => self.swing(exchange),

@@ -44,6 +44,10 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         shell.events.push(Event::TooManyHops);
         loaded.rotate = false;
     }
+    // A page with a form is no reason to refuse it: without a session its token is worth nothing, and that is all.
+    if !makes_sessions(&shell, &loaded) && !loaded.has_edits() {
+        loaded.promised = None;
+    }
     let plan = match refusal(&shell, &loaded, now) {
         None => plan(&shell, &loaded, now),
         Some(error) => return refuse(shell, loaded, error),
@@ -65,6 +69,7 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         auto: plan == Plan::Renew { auto: true },
         binding: shell.policy.binder.as_ref().zip(shell.client).map(|(binder, client)| binder.bind(client)),
         lineage: promised,
+        replaced: opened.lineage(),
         index: opened.sign_in().map(index_of),
         id,
         end: (destroy && plan != Plan::End).then_some(End::NothingToEnd),
@@ -104,6 +109,15 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
             Some(target) if plan == Plan::End => Commit { shell, job }.end(target),
             _ => Commit { shell, job }.create(data),
         },
+    }
+}
+
+/// Tells whether a write makes a session where there is none.
+fn makes_sessions(shell: &Shell, loaded: &Loaded) -> bool {
+    match &loaded.opened {
+        Opened::Absent | Opened::Dead(_) => shell.may_create,
+        Opened::Ambiguous | Opened::Stale | Opened::Superseded(_) => false,
+        Opened::Live(_) | Opened::Undecodable { .. } => true,
     }
 }
 

@@ -245,10 +245,12 @@ impl Commit {
     }
 
     pub(crate) fn ask(mut self, op: Op, state: State) -> Step {
-        // What a limit of sessions costs has bounds of its own.
-        self.job.operations += u32::from(!matches!(state, State::Counting(..) | State::Expelling(..)));
+        // What a limit of sessions costs has bounds of its own, and what is done is not undone for the index.
+        let is_counted =
+            !matches!(state, State::Counting(..) | State::Enrolling(_) | State::Expelling(..) | State::Unenrolling(_));
+        self.job.operations += u32::from(is_counted);
         self.job.sent = self.job.now;
-        if self.job.operations > MAX_OPERATIONS {
+        if is_counted && self.job.operations > MAX_OPERATIONS {
             return match state {
                 State::Ending(key) | State::Looking(key, Why::End) => self.fail_end(CommitError::Contention, key),
                 _ => self.fail(CommitError::Contention, Some(op.key().clone())),

@@ -7,7 +7,7 @@ use crate::{
     engine::Policy,
     entropy::Entropy,
     id::StoreKey,
-    limits::{MAX_HOPS, MAX_ROUNDS},
+    limits::{DEFAULT_MAX_REQUEST, MAX_HOPS, MAX_ROUNDS},
     machine::{
         commit::{EndTarget, Job, Live, Sight},
         protocol::Commit,
@@ -40,6 +40,8 @@ pub(crate) struct Ending {
     /// In this round something took so long that pointers and tombstones may have run out since it began.
     is_stale: bool,
     ended: u64,
+    /// Why the first could not be ended of those that were not.
+    failed: Option<RosterError>,
     state: State,
 }
 
@@ -88,6 +90,7 @@ impl Ending {
             is_busy: false,
             is_stale: false,
             ended: 0,
+            failed: None,
             state: State::Listing,
         }
         .list(now)
@@ -110,13 +113,24 @@ impl Ending {
     }
 
     fn next(mut self, now: UnixTime) -> RosterStep<u64> {
-        self.is_stale |= self.policy.is_late(self.listed_at, now);
+        // Whatever this engine is set to: markers of others live no longer than theirs.
+        let longest = self.policy.max_request.min(DEFAULT_MAX_REQUEST);
+        self.is_stale |= now.since(self.listed_at) > longest;
         let again = self.is_stale || (self.is_busy && !matches!(self.which, Which::One(_)));
         match self.rest.pop() {
             Some(key) => self.load(key.clone(), key, 0),
-            None if again => self.list(now),
-            None => RosterStep::Done(Ok(self.ended)),
+            None => match self.failed {
+                Some(error) => RosterStep::Done(Err(error)),
+                None if again => self.list(now),
+                None => RosterStep::Done(Ok(self.ended)),
+            },
         }
+    }
+
+    /// Goes on with the others: one that cannot be ended is no reason to leave them.
+    fn leave(mut self, error: RosterError, now: UnixTime) -> RosterStep<u64> {
+        self.failed.get_or_insert(error);
+        self.next(now)
     }
 
     fn load(self, member: StoreKey, key: StoreKey, hops: u32) -> RosterStep<u64> {
@@ -143,17 +157,17 @@ impl Ending {
         now: UnixTime,
     ) -> RosterStep<u64> {
         let version = match Sight::of(&self.policy, &key, found) {
-            Sight::Moved(_, _) if hops == MAX_HOPS => return RosterStep::Done(Err(RosterError::Contention)),
+            Sight::Moved(_, _) if hops == MAX_HOPS => return self.leave(RosterError::Contention, now),
             Sight::Moved(moved, _) => return self.load(member, moved.to, hops + 1),
             Sight::Ended(Ended { next: Some(_), .. }) if hops == MAX_HOPS => {
-                return RosterStep::Done(Err(RosterError::Contention));
+                return self.leave(RosterError::Contention, now);
             }
             Sight::Ended(Ended { next: Some(next), .. }) => return self.load(member, next, hops + 1),
             Sight::Absent | Sight::Ended(_) => return self.unenroll(member),
             Sight::Record(Live { record, .. }) if self.spares(record.lineage) => return self.next(now),
             Sight::Record(live) => live.version,
             Sight::Undecodable(version, error) if error.may_be_ended() => version,
-            Sight::Undecodable(_, error) => return RosterStep::Done(Err(RosterError::Undecodable(error))),
+            Sight::Undecodable(_, error) => return self.leave(RosterError::Undecodable(error), now),
         };
         let job = Job::new(self.nonce, now, now);
         let commit = Commit { shell: Shell::of_engine(Arc::clone(&self.policy)), job };
@@ -182,7 +196,11 @@ impl Ending {
                     self.is_stale = true;
                     self.next(now)
                 }
-                Err(error) => RosterStep::Done(Err(RosterError::End(error))),
+                // A store that is down is down for all.
+                Err(error @ (CommitError::OutcomeUnknown | CommitError::Store)) => {
+                    RosterStep::Done(Err(RosterError::End(error)))
+                }
+                Err(error) => self.leave(RosterError::End(error), now),
             },
         }
     }

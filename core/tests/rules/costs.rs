@@ -209,7 +209,7 @@ fn every_enrolment_lasts_as_long_as_the_session_can() {
     w.act(&mut jar, |loaded| loaded.elevate().unwrap());
     let lasts = |op: &Op| if let Op::Enroll { ttl, .. } = op { Some(*ttl) } else { None };
     let found: Vec<_> = w.store.log.iter().filter_map(lasts).collect();
-    let whole = 8 * HOUR + limits::DEFAULT_CLOCK_SKEW;
+    let whole = 8 * HOUR + limits::DEFAULT_MAX_REQUEST + limits::DEFAULT_CLOCK_SKEW;
     assert_eq!(found, [whole, whole - 10 * MINUTE, whole], "a renewal does not move the deadline");
 }
 

@@ -1,8 +1,8 @@
 //! Tokens that show that a form came from a page of ours.
 
-use cloakroom_core::{CommitError, CookieChange, EditError, Engine, Event, Keyring, Loaded, Login};
+use cloakroom_core::{CommitError, CookieChange, EditError, Engine, Keyring, Loaded, Login};
 
-use crate::common::{NoEntropy, Seeded, World, add, has, key, ring, ticket};
+use crate::common::{NoEntropy, Seeded, World, add, key, ring, ticket};
 
 fn token(w: &mut World, jar: &str) -> String {
     let mut token = String::new();
@@ -139,18 +139,43 @@ fn without_randomness_there_is_none() {
     let _ = session.commit(w.now(), &mut NoEntropy);
 }
 
+/// Makes a ticket that opens nothing.
+type Ticket = fn(&mut World) -> String;
+
 #[test]
-fn where_no_session_may_be_made_the_page_is_told() {
-    let mut w = World::new();
-    let old = w.sign_in();
-    let mut jar = old.clone();
-    w.act(&mut jar, Loaded::rotate);
-    w.act(&mut jar, |_| ());
-    w.pass(cloakroom_core::limits::DEFAULT_GRACE);
-    let mut entropy = Seeded(5);
-    let done = w.request(&old, |loaded| drop(loaded.csrf_token(&mut entropy).unwrap()));
-    assert!(has(&done, Event::ReusedRenewed));
-    assert_eq!((done.result(), done.cookie()), (Err(CommitError::Lost), CookieChange::Keep));
+fn where_no_session_may_be_made_the_page_is_shown_all_the_same() {
+    let stale: Ticket = |w| {
+        let old = w.sign_in();
+        let mut jar = old.clone();
+        w.act(&mut jar, Loaded::rotate);
+        w.act(&mut jar, |_| ());
+        w.pass(cloakroom_core::limits::DEFAULT_GRACE);
+        old
+    };
+    let superseded: Ticket = |w| {
+        let old = w.sign_in();
+        w.act(&mut old.clone(), |loaded| loaded.login("alice", Login::new()).unwrap());
+        old
+    };
+    let ambiguous: Ticket = |w| format!("{}; {}", w.sign_in(), w.sign_in());
+    for (name, ticket, error) in [
+        ("stale", stale, CommitError::Lost),
+        ("superseded", superseded, CommitError::Lost),
+        ("ambiguous", ambiguous, CommitError::Ambiguous),
+    ] {
+        let mut w = World::new();
+        let jar = ticket(&mut w);
+        let mut entropy = Seeded(5);
+        w.ops();
+        let done = w.request(&jar, |loaded| drop(loaded.csrf_token(&mut entropy).unwrap()));
+        assert_eq!((done.result(), done.cookie()), (Ok(()), CookieChange::Keep), "{name}");
+        assert!(!w.ops().contains("create"), "{name}");
+        let done = w.request(&jar, |loaded| {
+            drop(loaded.csrf_token(&mut entropy).unwrap());
+            add(1)(loaded);
+        });
+        assert_eq!((done.result(), done.cookie()), (Err(error), CookieChange::Keep), "{name}");
+    }
 }
 
 #[test]

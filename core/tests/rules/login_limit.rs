@@ -1,6 +1,6 @@
 //! How many sessions a user may have.
 
-use cloakroom_core::{CommitError, CookieChange, Event, Excess, Loaded, Login, limits};
+use cloakroom_core::{CommitError, CookieChange, Done, Event, Excess, Loaded, Login, Step, limits};
 
 use crate::common::{Fault, HOUR, MINUTE, SECOND, World, has, ticket};
 
@@ -54,6 +54,7 @@ fn the_session_that_gives_way_is_not_counted() {
 fn the_oldest_give_way() {
     for most in 1..=4 {
         let (mut w, jars) = with_sessions(4);
+        w.pass(SECOND);
         let done = w.log_in_as("", "ada", ending_oldest(most));
         assert_eq!(done.result(), Ok(()));
         let open: Vec<bool> = jars.iter().map(|jar| w.opens(jar)).collect();
@@ -127,6 +128,54 @@ fn of_two_logins_at_once_not_both_are_let_in() {
     let first = w.finish(first);
     assert!(first.result().is_err() || second.result().is_err());
     assert!(w.members("ada").len() <= 1);
+}
+
+/// Two logins at the same time, one operation at a time, in the order of the bits of `order`.
+fn race(order: u32, login: impl Fn() -> Login) -> (World, [Done; 2]) {
+    let (mut w, _) = with_sessions(1);
+    let mut steps: [Option<Step>; 2] = [(), ()].map(|()| {
+        let session = w.slow("", |loaded| loaded.login("ada", login()).unwrap());
+        Some(w.start(session))
+    });
+    let mut done: [Option<Done>; 2] = [None, None];
+    for at in 0.. {
+        let wanted = usize::from(order >> (at % 32) & 1 == 1);
+        let who = if done[wanted].is_none() { wanted } else { 1 - wanted };
+        match steps[who].take() {
+            None => break,
+            Some(Step::Done(it)) => done[who] = Some(it),
+            Some(io) => steps[who] = Some(w.resume(io)),
+        }
+    }
+    (w, done.map(Option::unwrap))
+}
+
+#[test]
+fn of_two_logins_at_once_never_each_ends_the_other() {
+    for order in 0..1 << 14 {
+        let (w, done) = race(order, || ending_oldest(1));
+        let open = done.iter().filter(|done| ticket(done).is_some_and(|jar| w.opens(&jar))).count();
+        assert_eq!((open, w.live().len()), (1, 1), "{order:b}");
+        assert!(done.iter().all(|done| done.result().is_ok() == ticket(done).is_some()), "{order:b}");
+    }
+}
+
+#[test]
+fn a_renewal_meanwhile_does_not_make_the_session_count_that_gives_way() {
+    for login in [at_most(1), ending_oldest(1)] {
+        let (mut w, jars) = with_sessions(1);
+        let slow = w.slow(&jars[0], |loaded| loaded.login("ada", login.carry("n")).unwrap());
+        let step = w.start(slow);
+        let mut renewed = jars[0].clone();
+        w.act(&mut renewed, |loaded| {
+            loaded.rotate();
+            loaded.insert("n", &7).unwrap();
+        });
+        let done = w.finish(step);
+        assert_eq!(done.result(), Ok(()));
+        let new = ticket(&done).unwrap();
+        assert_eq!((w.peek(&new, "n"), w.opens(&renewed), w.live().len()), (Some(7), false, 1));
+    }
 }
 
 #[test]

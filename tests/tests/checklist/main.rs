@@ -13,6 +13,7 @@ mod ids;
 mod logged;
 mod panics;
 mod printed;
+mod printed_accounts;
 mod rows;
 mod sources;
 mod stores;

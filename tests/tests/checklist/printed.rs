@@ -28,6 +28,7 @@ use tower::{Layer as _, Service as _, service_fn};
 
 use crate::{
     forms::Forms,
+    printed_accounts,
     sources::public_types,
     web::{self, SECRET, Site},
     world::{World, key, ring, ticket, token},
@@ -41,15 +42,15 @@ const HARMLESS: &[(&str, &str)] = &[];
 
 /// Prints what it is given in every way, and keeps which types it saw.
 #[derive(Default)]
-struct Printer {
-    forms: Forms,
+pub(crate) struct Printer {
+    pub(crate) forms: Forms,
     types: BTreeSet<String>,
     printed: usize,
 }
 
 impl Printer {
     #[track_caller]
-    fn debug<T: Debug + ?Sized>(&mut self, value: &T) {
+    pub(crate) fn debug<T: Debug + ?Sized>(&mut self, value: &T) {
         self.text(&format!("{value:?}"));
         self.text(&format!("{value:#?}"));
         // `&mut a::b::Type<c::D>` is `a::Type`.
@@ -67,7 +68,7 @@ impl Printer {
     }
 
     #[track_caller]
-    fn error<T: Error>(&mut self, error: &T) {
+    pub(crate) fn error<T: Error>(&mut self, error: &T) {
         self.display(error);
         let mut source = error.source();
         while let Some(error) = source {
@@ -101,8 +102,10 @@ pub(crate) fn nothing_public_prints_an_id_a_token_or_a_key() {
     states_of_the_machine(&mut printer);
     values_and_settings(&mut printer);
     errors_of_the_core(&mut printer);
+    printed_accounts::states(&mut printer);
     web::run(async {
         handles_and_layers(&mut printer).await;
+        printed_accounts::layers(&mut printer).await;
         stores(&mut printer).await;
     });
     let harmless: BTreeSet<String> = HARMLESS.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -117,7 +120,7 @@ pub(crate) fn nothing_public_prints_an_id_a_token_or_a_key() {
 }
 
 /// Adds what is secret of a ticket: the token, the id, the tag, and the store key.
-fn add_ticket(forms: &mut Forms, jar: &str, key: &StoreKey) {
+pub(crate) fn add_ticket(forms: &mut Forms, jar: &str, key: &StoreKey) {
     let raw = BASE64.decode(token(jar)).unwrap();
     forms.text("the token", token(jar));
     forms.bytes("the id", &raw[1..17]);
@@ -433,6 +436,7 @@ async fn stores(printer: &mut Printer) {
     printer.debug(&memory.metrics());
     printer.debug(&redb);
     printer.debug(&redb.metrics());
+    printer.debug(&redb.walk_entries("cloakroom:"));
     printer.error(&RedbStore::open(&path, Tokio).await.unwrap_err());
     redb.close().await;
     printer.debug(&redb);
@@ -453,6 +457,7 @@ async fn stores(printer: &mut Printer) {
         printer.debug(&config);
         let store: RedisStore = config.clone().lazy(Tokio);
         printer.debug(&store);
+        printer.debug(&store.walk_entries("cloakroom:"));
         let failed = store.load(&at).await.unwrap_err();
         printer.error(&failed);
         let error: ConnectError = config.connect(Tokio).await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::{EditError, Handle, Listed, Loaded, Login, Principal, Which};
+use cloakroom_core::{EditError, Handle, Listed, Loaded, Login, Principal, RosterStep, Which};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::Session;
@@ -86,11 +86,15 @@ impl Session {
     ///
     /// [`SessionError`] when nobody is signed in, no session of the user has the handle, or it could not be ended.
     pub async fn end_session(&self, handle: Handle) -> Result<(), SessionError> {
-        if self.handle().await? == Some(handle) {
-            self.logout().await?;
-            return self.save().await;
-        }
-        self.end_many(Which::One(handle)).await
+        let this = self.clone();
+        self.run(async move {
+            if this.handle().await? == Some(handle) {
+                return this.logout_now().await;
+            }
+            let step = this.end_step(Which::One(handle)).await?;
+            this.end_many(step).await
+        })
+        .await
     }
 
     /// Ends all other sessions of the user.
@@ -101,7 +105,12 @@ impl Session {
     ///
     /// [`SessionError`] when nobody is signed in, or not all could be ended: try it again.
     pub async fn end_other_sessions(&self) -> Result<(), SessionError> {
-        self.end_many(Which::Others).await
+        let this = self.clone();
+        self.run(async move {
+            let step = this.end_step(Which::Others).await?;
+            this.end_many(step).await
+        })
+        .await
     }
 
     /// Ends all sessions of the user, this one last ("log out everywhere"). Once it succeeded, no session that the user had
@@ -113,13 +122,17 @@ impl Session {
     ///
     /// [`SessionError`] when nobody is signed in, or not all could be ended: try it again.
     pub async fn end_all_sessions(&self) -> Result<(), SessionError> {
-        self.end_many(Which::Others).await?;
-        self.logout().await?;
-        self.save().await
+        let this = self.clone();
+        self.run(async move {
+            let step = this.end_step(Which::Others).await?;
+            this.end_many(step).await?;
+            this.logout_now().await
+        })
+        .await
     }
 
     /// Does what a change of the password asks for: the session gets a new id, and all others of the user end (ASVS 5.0,
-    /// 7.4.3). Call it when the new password is stored.
+    /// 7.4.3). Call it when the new password is stored. The others end also where this session cannot get a new id.
     ///
     /// It goes on when the future is dropped.
     ///
@@ -127,25 +140,38 @@ impl Session {
     ///
     /// [`SessionError`] when nobody is signed in, or not all could be ended: try it again.
     pub async fn credentials_changed(&self) -> Result<(), SessionError> {
-        self.elevate().await?;
-        self.save().await?;
-        self.end_many(Which::Others).await
-    }
-
-    async fn end_many(&self, which: Which) -> Result<(), SessionError> {
         let this = self.clone();
         self.run(async move {
-            let sessions = &this.shared.sessions;
-            let step = this
-                .with(|loaded| {
-                    let user = signed_in(loaded)?;
-                    Ok::<_, EditError>(sessions.end_step(&user, which, Some(loaded)))
-                })
-                .await?;
-            drive(sessions, step).await?;
-            Ok(())
+            // Whose sessions, is known before anything can go wrong: one that fails is no reason to leave out the other.
+            let others = this.end_step(Which::Others).await?;
+            let elevated = this.elevate_now().await;
+            let ended = this.end_many(others).await;
+            elevated.and(ended)
         })
         .await
+    }
+
+    async fn elevate_now(&self) -> Result<(), SessionError> {
+        self.elevate().await?;
+        self.save_slot(&mut *self.shared.slot.lock().await).await
+    }
+
+    async fn logout_now(&self) -> Result<(), SessionError> {
+        self.logout().await?;
+        self.save_slot(&mut *self.shared.slot.lock().await).await
+    }
+
+    async fn end_step(&self, which: Which) -> Result<RosterStep<u64>, SessionError> {
+        self.with(|loaded| {
+            let user = signed_in(loaded)?;
+            Ok::<_, EditError>(self.shared.sessions.end_step(&user, which, Some(loaded)))
+        })
+        .await
+    }
+
+    async fn end_many(&self, step: RosterStep<u64>) -> Result<(), SessionError> {
+        drive(&self.shared.sessions, step).await?;
+        Ok(())
     }
 }
 

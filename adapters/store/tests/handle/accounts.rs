@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use cloakroom_core::{CommitError, EditError, Excess, Login, OpKind, RosterError, Which};
+use cloakroom_runtime::BoxFuture;
 use cloakroom_store::{Finish, Session, SessionError};
 
-use crate::common::{Trouble, World, cookie};
+use crate::common::{Trouble, World, cookie, poll_once};
 
 async fn finish(session: &Session) -> Option<String> {
     let report = Session::commit(session, Finish::Keep).await;
@@ -116,6 +117,40 @@ async fn changed_credentials_give_a_new_id_and_end_the_others() {
     assert_ne!(new, old);
     assert_eq!((user_of(&w, &old).await, user_of(&w, &other).await), (None, None));
     assert_eq!(user_of(&w, &new).await.as_deref(), Some("alice"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_others_end_also_when_this_session_gets_no_new_id() {
+    let w = World::new();
+    let other = login(&w, "", "alice", Login::new()).await;
+    let jar = login(&w, "", "alice", Login::new()).await;
+    w.store.once(OpKind::Create, Trouble::Fail);
+    let failed = w.open(&jar).credentials_changed().await;
+    assert!(matches!(failed, Err(SessionError::Commit(CommitError::Store))), "{failed:?}");
+    assert_eq!((user_of(&w, &other).await, user_of(&w, &jar).await.as_deref()), (None, Some("alice")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_begun_goes_on_when_the_client_hangs_up() {
+    type Begin = fn(Session) -> BoxFuture<'static, Result<(), SessionError>>;
+    let begun: [Begin; 3] = [
+        |session| Box::pin(async move { session.credentials_changed().await }),
+        |session| Box::pin(async move { session.end_all_sessions().await }),
+        |session| Box::pin(async move { session.end_other_sessions().await }),
+    ];
+    for begin in begun {
+        let w = World::new();
+        let other = login(&w, "", "alice", Login::new()).await;
+        let jar = login(&w, "", "alice", Login::new()).await;
+        for kind in [OpKind::List, OpKind::Create, OpKind::Replace] {
+            w.store.once(kind, Trouble::Delay(Duration::from_millis(100)));
+        }
+        let session = w.open(&jar);
+        assert!(session.principal::<String>().await.unwrap().is_some());
+        assert!(poll_once(begin(session)).is_pending());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(user_of(&w, &other).await, None);
+    }
 }
 
 #[tokio::test(start_paused = true)]
