@@ -415,3 +415,39 @@ fn a_run_of_the_steps_does_all_of_them() {
     assert_eq!(step.run(|op: &Op| store.perform(op), || now), Ok(2));
     assert!(jars.iter().all(|jar| !w.opens(jar)));
 }
+
+#[test]
+fn one_that_cannot_be_ended_does_not_keep_the_others_alive() {
+    for at in 0..3 {
+        let (mut w, jars) = sessions(3);
+        let key = w.key(&jars[at]);
+        w.put_text(&key, r#"{"format":2,"kind":"moved"}"#, MINUTE);
+        let ended = w.end_many("ada", Which::All, "");
+        assert_eq!(ended, Err(RosterError::Undecodable(DecodeError::UnsupportedMarker)), "{at}");
+        for (index, jar) in jars.iter().enumerate() {
+            assert!(index == at || !w.opens(jar), "{index} of {at}");
+        }
+        assert_eq!(w.members("ada"), [key]);
+    }
+}
+
+#[test]
+fn what_was_listed_is_as_old_as_markers_of_other_engines_live() {
+    let mut w = World::with(|builder| builder.max_request(HOUR));
+    let jar = w.session_of("ada");
+    let now = w.now();
+    let step = w.engine.end_sessions(&user("ada"), Which::All, None, now, &mut Seeded(1));
+    let RosterStep::Io(io) = step else { panic!("it lists") };
+    let listed = w.store.perform(io.op());
+    // Another node's engine: its pointers are gone by the time that this one goes on.
+    let shorter = World::new().engine;
+    let long = core::mem::replace(&mut w.engine, shorter);
+    let mut renewed = jar;
+    w.act(&mut renewed, Loaded::rotate);
+    w.act(&mut renewed, add(1));
+    w.pass(12 * MINUTE);
+    w.engine = long;
+    let step = io.resume(listed, w.now());
+    assert_eq!(w.drive(step), Ok(1));
+    assert!(!w.opens(&renewed));
+}
