@@ -54,6 +54,9 @@ fn who_is_not_signed_in_is_sent_to_the_login_page_and_from_there_back() {
     }
     let (mut client, _) = sign_in(&demo, "alice", "");
     leads_to(&client.visit("GET", "/blog/login?return_to=/blog/new", None), "/blog/new");
+    for round in ["/blog/login", "/blog/login%3Freturn_to=/blog/new"] {
+        leads_to(&client.visit("GET", &format!("/blog/login?return_to={round}"), None), "/blog");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ const PASSWORD: &str = "/blog/password";
 /// Asks for the password, and leads back to where it is changed.
 const SUDO_FOR_PASSWORD: &str = "/blog/sudo?return_to=/blog/password";
 
-/// Where to go on; anything that is no path of this site is as good as nothing.
+/// Where to go on; anything that is no path of this site is as good as nothing, and so is the way to where one is.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Back {
@@ -26,7 +26,9 @@ pub(super) struct Back {
 
 impl Back {
     pub(super) fn path(&self) -> String {
-        ReturnTo::parse(&self.return_to).map_or_else(|| HOME.to_owned(), |to| to.as_str().to_owned())
+        let leads_on = |to: &ReturnTo| to.as_str().split(['?', '#']).next() != Some(LOGIN);
+        let to = ReturnTo::parse(&self.return_to).filter(leads_on);
+        to.map_or_else(|| HOME.to_owned(), |to| to.as_str().to_owned())
     }
 }
 
