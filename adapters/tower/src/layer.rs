@@ -21,7 +21,7 @@ use crate::{
     address::{AddressSource, ClientAddr},
     future::ResponseFuture,
     refusal::{Refusal, StatusOnly},
-    session::{Main, Session, SessionName},
+    session::{LoginWay, Main, Session, SessionName},
 };
 
 /// Gives each request a [`Session`], and stores what it did before the response's headers leave: also for streamed
@@ -243,7 +243,9 @@ where
         if let Some(client) = client {
             request.extensions_mut().insert(client);
         }
-        request.extensions_mut().insert(Session::<N>::new(session.clone(), self.settings.login_page.clone()));
+        let way = |page: &Arc<str>| LoginWay { page: Arc::clone(page), back: request.uri().path_and_query().cloned() };
+        let login = self.settings.login_page.as_ref().map(way);
+        request.extensions_mut().insert(Session::<N>::new(session.clone(), login));
         ResponseFuture::new(self.inner.call(request), session, Arc::clone(&self.settings))
     }
 }

@@ -15,7 +15,7 @@ use axum_core::{
     response::{IntoResponse, Response as AxumResponse},
 };
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{CACHE_CONTROL, LOCATION},
     request::Parts,
 };
@@ -26,7 +26,7 @@ use tower_service::Service;
 use crate::{
     error::SessionError,
     return_to::ReturnTo,
-    session::{Main, MissingLayer, Session, SessionName},
+    session::{LoginWay, Main, MissingLayer, Session, SessionName},
 };
 
 /// The id of the user who is signed in: an axum extractor. Where nobody is, who wants to
@@ -77,7 +77,7 @@ impl<S: Send + Sync, U: DeserializeOwned, N: SessionName> FromRequestParts<S> fo
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, LoginRejection> {
         let session = Session::<N>::find(&parts.extensions)?;
-        let first = || SignInFirst::of(session.login_page(), &parts.method, &parts.uri, &parts.headers);
+        let first = || SignInFirst::of(session.login_way(), &parts.method, &parts.headers);
         // A store that is down signs nobody out, also where requests are served without a session.
         let user = session.with(|loaded| loaded.principal()).await.map_err(SessionError::from)?;
         user.map(Self::new).ok_or_else(|| LoginRejection::NotSignedIn(first()))
@@ -132,14 +132,15 @@ pub struct SignInFirst(Option<HeaderValue>);
 
 impl SignInFirst {
     /// The way to the page and back; only for requests that show a page.
-    fn of(page: Option<&str>, method: &Method, uri: &Uri, headers: &HeaderMap) -> Self {
+    fn of(way: Option<&LoginWay>, method: &Method, headers: &HeaderMap) -> Self {
         let navigates = headers.get("sec-fetch-mode").is_none_or(|mode| mode.as_bytes() == b"navigate");
-        let Some(page) = page.filter(|_| navigates && matches!(*method, Method::GET | Method::HEAD)) else {
+        let Some(LoginWay { page, back }) = way.filter(|_| navigates && matches!(*method, Method::GET | Method::HEAD))
+        else {
             return Self(None);
         };
-        let location = match uri.path_and_query().and_then(|path| ReturnTo::parse(path.as_str())) {
+        let location = match back.as_ref().and_then(|path| ReturnTo::parse(path.as_str())) {
             Some(back) => format!("{page}{}{}", if page.contains('?') { '&' } else { '?' }, back.query()),
-            None => page.to_owned(),
+            None => page.to_string(),
         };
         Self(HeaderValue::try_from(location).ok())
     }
@@ -251,8 +252,8 @@ where
             match session.with(|loaded| loaded.principal::<IgnoredAny>()).await.map_err(SessionError::from) {
                 Ok(Some(_)) => inner.call(request).await,
                 Ok(None) => {
-                    let page = session.login_page().filter(|_| redirects);
-                    Ok(SignInFirst::of(page, request.method(), request.uri(), request.headers()).response())
+                    let way = session.login_way().filter(|_| redirects);
+                    Ok(SignInFirst::of(way, request.method(), request.headers()).response())
                 }
                 Err(error) => Ok(refused(error.status())),
             }

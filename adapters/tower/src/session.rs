@@ -6,7 +6,7 @@ use axum_core::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use http::{Extensions, StatusCode, request::Parts};
+use http::{Extensions, StatusCode, request::Parts, uri::PathAndQuery};
 
 /// Tells several sessions of one application apart by type: a marker of one's own for each
 /// [`SessionLayer`](crate::SessionLayer) beyond the first.
@@ -33,18 +33,30 @@ impl SessionName for Main {}
 /// first access.
 pub struct Session<N = Main> {
     handle: cloakroom_store::Session,
-    login_page: Option<Arc<str>>,
+    login: Option<LoginWay>,
     name: PhantomData<fn() -> N>,
 }
 
+/// The way to the login page, and back.
+#[derive(Clone)]
+pub(crate) struct LoginWay {
+    pub(crate) page: Arc<str>,
+    /// As the layer saw it: routers further in may have taken a part away.
+    pub(crate) back: Option<PathAndQuery>,
+}
+
 impl<N: SessionName> Session<N> {
-    pub(crate) fn new(handle: cloakroom_store::Session, login_page: Option<Arc<str>>) -> Self {
-        Self { handle, login_page, name: PhantomData }
+    pub(crate) fn new(handle: cloakroom_store::Session, login: Option<LoginWay>) -> Self {
+        Self { handle, login, name: PhantomData }
     }
 
     /// Returns the page on which one signs in, where the layer was told of one.
     pub fn login_page(&self) -> Option<&str> {
-        self.login_page.as_deref()
+        self.login.as_ref().map(|way| &*way.page)
+    }
+
+    pub(crate) fn login_way(&self) -> Option<&LoginWay> {
+        self.login.as_ref()
     }
 
     /// Finds the session among a request's extensions; for services that are not axum handlers.
@@ -59,7 +71,7 @@ impl<N: SessionName> Session<N> {
 
 impl<N> Clone for Session<N> {
     fn clone(&self) -> Self {
-        Self { handle: self.handle.clone(), login_page: self.login_page.clone(), name: PhantomData }
+        Self { handle: self.handle.clone(), login: self.login.clone(), name: PhantomData }
     }
 }
 

@@ -104,6 +104,15 @@ async fn who_wants_to_see_a_page_is_sent_to_the_login_page_and_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_way_back_is_whole_from_within_a_nested_router() {
+    let w = World::new();
+    let nested = Router::new().route("/me", get(|user: Principal<String>| async move { user.into_inner() }));
+    let app = Router::new().nest("/app", nested).layer(w.layer().login_page("/login"));
+    let response = send(&app, "/app/me?a=1", "").await;
+    assert_eq!(lines(&response, header::LOCATION), ["/login?return_to=/app/me%3Fa%3D1"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_shows_no_page_gets_a_401_there_too() {
     let w = World::new();
     let app = with_page(&w);

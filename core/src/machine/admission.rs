@@ -97,7 +97,7 @@ impl Opened {
     fn rank(&self) -> u8 {
         match self {
             Self::Absent => 0,
-            Self::Dead(_) => 1,
+            Self::Dead(_) => DEAD,
             Self::Stale => 2,
             Self::Superseded(_) => 3,
             Self::Undecodable { .. } => 4,
@@ -106,6 +106,9 @@ impl Opened {
         }
     }
 }
+
+/// Of what opens nothing, but has something to strike.
+const DEAD: u8 = 1;
 
 /// A live record and how it was found.
 pub(crate) struct Admitted {
@@ -138,8 +141,8 @@ pub(crate) struct Admission {
     best: Opened,
     /// How the request stood before, where it looks again.
     before: Option<Standing>,
-    /// A session ends because its ticket came from another client.
-    destroys: bool,
+    /// What ends because its ticket came from another client.
+    mismatched: Option<EndTarget>,
 }
 
 /// What a load brought the admission to.
@@ -176,7 +179,7 @@ impl Admission {
     }
 
     fn at(key: StoreKey, tickets: Vec4<Ticket>) -> Self {
-        Self { tickets, index: 0, key, hops: 0, since: None, best: Opened::Absent, before: None, destroys: false }
+        Self { tickets, index: 0, key, hops: 0, since: None, best: Opened::Absent, before: None, mismatched: None }
     }
 
     /// Returns the key to load.
@@ -234,8 +237,13 @@ impl Admission {
                 Some(ttl) if is_in_time(policy, &live.record, ttl, now) => {
                     if is_bound_to_another(policy, &live.record, client) {
                         events.push(Event::BindingMismatch);
-                        self.destroys |= policy.binder.as_ref().is_some_and(Binder::destroys);
-                        Opened::Dead(target(live.key, Some(live.version)))
+                        let target = target(live.key, Some(live.version));
+                        if policy.binder.as_ref().is_some_and(Binder::destroys) && self.mismatched.is_none() {
+                            self.mismatched = Some(target);
+                            Opened::Absent
+                        } else {
+                            Opened::Dead(target)
+                        }
                     } else {
                         self.admit(live, ttl, loaded_at)
                     }
@@ -254,7 +262,14 @@ impl Admission {
             self.key = ticket.key.clone();
             return Arrival::Another;
         }
-        let opened = core::mem::replace(&mut self.best, Opened::Absent);
+        let mut opened = core::mem::replace(&mut self.best, Opened::Absent);
+        // Where another ticket opens a session, that is the request's, and the other one is left alone.
+        if opened.rank() > DEAD {
+            self.mismatched = None;
+        }
+        if let Some(target) = &self.mismatched {
+            opened = Opened::Dead(target.clone());
+        }
         if matches!(opened, Opened::Ambiguous) {
             events.push(Event::Ambiguous);
         }
@@ -268,7 +283,7 @@ impl Admission {
 
     /// Tells whether what is dead ends with this request, though nobody asked for it.
     pub(crate) fn destroys(&self) -> bool {
-        self.destroys
+        self.mismatched.is_some()
     }
 
     fn admit(&self, live: Live, expires_in: Duration, loaded_at: UnixTime) -> Opened {

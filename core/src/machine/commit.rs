@@ -127,6 +127,7 @@ pub(crate) enum Next {
 }
 
 /// Where an end strikes.
+#[derive(Clone)]
 pub(crate) struct EndTarget {
     pub(crate) key: StoreKey,
     /// What was read there; without it, whatever is there.

@@ -93,7 +93,7 @@ impl Commit {
             (Reason::Elevation | Reason::Renewal, Sight::Ended(_)) => self.abandon(exchange, Next::Lost(key)),
             (Reason::Login, Sight::Ended(ended)) => match ended.next {
                 Some(next) => self.pursue(next, exchange),
-                None => self.alone(exchange),
+                None => self.alone(exchange, End::AlreadyEnded),
             },
 
             // What we left may have been there, and gone; without markers, this may be our own removal.
@@ -106,7 +106,7 @@ impl Commit {
             (Reason::Login, Sight::Absent) if self.is_late() => {
                 self.give_up(CommitError::TooLate, back(exchange, version))
             }
-            (Reason::Login, Sight::Absent) => self.alone(exchange),
+            (Reason::Login, Sight::Absent) => self.alone(exchange, End::Vanished),
 
             (Reason::Login, Sight::Undecodable(version, error)) if error.may_be_ended() => {
                 match self.job.count_replay() {
@@ -142,10 +142,10 @@ impl Commit {
         self.hop(key.clone(), Why::Swing(Exchange { old: Some(Old { key, version: None }), ..exchange }))
     }
 
-    /// Somebody else ended the session that a login was to end: nothing of it is carried over.
-    fn alone(mut self, exchange: Exchange) -> Step {
+    /// The session that a login was to end is gone: nothing of it is carried over.
+    fn alone(mut self, exchange: Exchange, end: End) -> Step {
         self.job.unsettled = None;
-        self.job.end = self.job.end.map(|_| End::AlreadyEnded);
+        self.job.end = self.job.end.map(|_| end);
         if self.job.carry.keys.is_empty() {
             return self.publish(exchange);
         }

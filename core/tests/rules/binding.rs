@@ -145,6 +145,26 @@ fn on_request_a_mismatch_ends_the_session() {
 }
 
 #[test]
+fn it_is_the_session_of_the_other_client_that_ends_whatever_comes_beside_it() {
+    let mut w = bound(Binding::new().on_mismatch(Mismatch::RefuseAndDestroy));
+    let (own, thief) = (from("192.0.2.7"), from("203.0.113.1"));
+    let expired = sign_in(&mut w, &thief);
+    let (key, record) = (w.key(&expired), w.record(&w.key(&expired)));
+    w.put(&key, &Entry::Record(Box::new(record)), 40 * MINUTE);
+    let stolen = sign_in(&mut w, &own);
+    let done = request(&mut w, &format!("{expired}; {stolen}"), &thief, |_| ());
+    assert_eq!((done.result(), done.end()), (Ok(()), Some(End::Ended)));
+    assert!(
+        matches!(w.entry(&w.key(&stolen)), Some(Entry::Ended(_))) && matches!(w.entry(&key), Some(Entry::Record(_)))
+    );
+    // Beside a session that opens, the other one is left alone.
+    let (theirs, stolen) = (sign_in(&mut w, &thief), sign_in(&mut w, &own));
+    let done = request(&mut w, &format!("{stolen}; {theirs}"), &thief, add(1));
+    assert_eq!((done.result(), done.end()), (Ok(()), None));
+    assert!(opens(&mut w, &stolen, &own));
+}
+
+#[test]
 fn a_renewal_keeps_the_binding_and_a_fresh_proof_renews_it() {
     let mut w = bound(Binding::new());
     let (here, there) = (from("192.0.2.7"), from("203.0.113.1"));

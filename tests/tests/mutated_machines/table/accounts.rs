@@ -279,7 +279,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "what was listed so long ago that tombstones may have run out is listed again",
         edit: Edit {
             file: ENDING,
-            find: "        self.is_stale |= self.policy.is_late(self.listed_at, now);
+            find: "        self.is_stale |= now.since(self.listed_at) > longest;
 ",
             replace: "",
         },
@@ -292,8 +292,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "an end of many is acknowledged when all have ended, and not when one could not be",
         edit: Edit {
             file: ENDING,
-            find: "                Err(error) => RosterStep::Done(Err(RosterError::End(error))),",
-            replace: "                Err(_) => self.next(now),",
+            find: "                Err(error @ (CommitError::OutcomeUnknown | CommitError::Store)) => {
+                    RosterStep::Done(Err(RosterError::End(error)))
+                }",
+            replace: "                Err(CommitError::OutcomeUnknown | CommitError::Store) => self.next(now),",
         },
         bounds: &[],
         plan: || signed_in(&[EndAll], 1),
