@@ -53,7 +53,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "login_follows_no_elevation",
         rule: "a login ends the session before it where it lives, and follows elevations to it",
-        edit: Edit { file: EXCHANGE, find: "Some(next) => self.pursue(next, exchange),", replace: "Some(_) => self.alone(exchange)," },
+        edit: Edit { file: EXCHANGE, find: "Some(next) => self.pursue(next, exchange),", replace: "Some(_) => self.alone(exchange, End::AlreadyEnded)," },
         bounds: &[],
         plan: || signed_in(&[Elevate, Login], 0),
         breaks: FINALITY,
