@@ -75,6 +75,9 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         end: (destroy && plan != Plan::End).then_some(End::NothingToEnd),
         ..Job::new(nonce, now, opened.loaded_at().unwrap_or(now))
     };
+    if let Opened::Live(admitted) = &opened {
+        job.standing = admitted.standing.clone();
+    }
     if let Some(LoginMark { principal, label, carry, limit, .. }) = login {
         let old = opened.end_target().map(|target| Old { key: target.key, version: target.version });
         if old.is_some() {
@@ -90,10 +93,9 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
     }
     match opened {
         Opened::Live(admitted) if plan != Plan::End => {
-            let Admitted { mut live, expires_in, standing, .. } = *admitted;
+            let Admitted { mut live, expires_in, .. } = *admitted;
             live.record.data = data;
             job.expires_in = expires_in;
-            job.standing = standing;
             let commit = Commit { shell, job };
             match plan {
                 Plan::Elevate => commit.renew(Reason::Elevation, live),

@@ -1,6 +1,8 @@
 //! Saves of a request whose ticket is behind: they forget neither the way to the session nor who presented what.
 
-use cloakroom_core::{CommitError, CookieChange, Done, End, Entry, Event, Loaded, OpKind, Session, limits};
+use cloakroom_core::{
+    CommitError, CookieChange, Done, End, Entry, Event, Excess, Loaded, Login, OpKind, Session, limits,
+};
 
 use crate::common::{Fault, MINUTE, World, add, has, ticket};
 
@@ -63,6 +65,19 @@ fn a_request_that_was_led_on_by_its_commit_does_not_renew_by_itself_either() {
         let done = w.commit(session);
         assert_eq!((done.result(), done.cookie()), (Ok(()), CookieChange::Keep), "failed before: {fails}");
     }
+}
+
+#[test]
+fn a_request_that_came_through_a_pointer_does_not_renew_by_itself_after_a_login_that_failed() {
+    let (mut w, old) = aged(true);
+    w.session_of("ada");
+    let login = || Login::new().at_most(1, Excess::Refuse);
+    let slow = w.slow(&old, |loaded| loaded.login("ada", login()).unwrap());
+    let done = w.commit(slow);
+    assert_eq!(done.result(), Err(CommitError::TooManySessions));
+    let done = go_on(&mut w, done.reopen(), add(1));
+    assert_eq!((done.result(), done.cookie()), (Ok(()), CookieChange::Keep));
+    assert!(!has(&done, Event::Renewed));
 }
 
 #[test]
