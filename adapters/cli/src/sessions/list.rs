@@ -9,14 +9,15 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use cloakroom_core::{Codec as _, Listed, Principal, UnixTime, limits};
+use cloakroom_core::{Codec as _, Listed, OpKind, Principal, UnixTime, limits};
 use humantime::{format_rfc3339_millis, format_rfc3339_seconds};
 use serde::Serialize;
 
 use super::{
     counted, print,
+    progress::Progress,
     target::{EngineArgs, StoreArgs, Target},
-    user::UserArgs,
+    user::{UserArgs, done},
 };
 
 /// List the sessions of a user, newest first.
@@ -43,11 +44,15 @@ struct Row<'a> {
 
 pub(super) async fn run(options: &Options, target: &Target) -> anyhow::Result<ExitCode> {
     let (mut all, mut unread) = (Vec::new(), 0);
-    for (principal, user) in options.user.of(&target.sessions(&options.engine)?)? {
-        let listed = user.list().await?;
-        unread += undecodable(options, target, &principal, listed.len() as u64).await?;
+    let sessions = target.sessions(&options.engine)?;
+    let mut progress = Progress::new(target.json);
+    for (principal, user) in options.user.of(&sessions)? {
+        let words = || format!("{} entries", done(&sessions, OpKind::Load));
+        let listed = progress.during(&*target.runtime, user.list(), words).await?;
+        unread += undecodable(options, target, &principal, listed.len() as u64, &mut progress).await?;
         all.extend(listed);
     }
+    drop(progress);
     if unread > 0 {
         let many = counted(unread, "session", "sessions");
         eprintln!("{many} of the user cannot be read: if the application seals its records, it takes its --keys");
@@ -59,7 +64,13 @@ pub(super) async fn run(options: &Options, target: &Target) -> anyhow::Result<Ex
 }
 
 /// Counts what is in the index of a user and cannot be read. What was listed can.
-async fn undecodable(options: &Options, target: &Target, user: &Principal, listed: u64) -> anyhow::Result<u64> {
+async fn undecodable(
+    options: &Options,
+    target: &Target,
+    user: &Principal,
+    listed: u64,
+    progress: &mut Progress,
+) -> anyhow::Result<u64> {
     let store = target.store.as_dyn();
     let directory = store.directory().context("the store keeps no index of users' sessions")?;
     let members = directory.list(&options.engine.index_key(user)?, limits::MAX_LISTED).await?;
@@ -70,6 +81,7 @@ async fn undecodable(options: &Options, target: &Target, user: &Principal, liste
     for key in members.keys {
         let stored = store.load(&key).await?;
         count += u64::from(stored.is_some_and(|stored| codec.decode(&key, &stored.value).is_err()));
+        progress.show(|| format!("{listed} sessions, {count} that cannot be read"));
     }
     Ok(count)
 }

@@ -2,11 +2,15 @@
 
 use std::{
     io::{self, IsTerminal as _, Write},
+    pin::pin,
     time::{Duration, Instant},
 };
 
+use cloakroom_runtime::Runtime;
+use futures_util::future::{Either, select};
+
 /// The shortest time between two looks.
-pub(super) const INTERVAL: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// A line on standard error that is rewritten, and removed at the end. Work that is done at once shows none.
 pub(super) struct Progress<W: Write = io::Stderr> {
@@ -36,6 +40,22 @@ impl<W: Write> Progress<W> {
         Self { out, last: now, is_shown: false }
     }
 
+    /// Does what says nothing by itself, and says how far it is.
+    pub(super) async fn during<T>(
+        &mut self,
+        runtime: &dyn Runtime,
+        work: impl Future<Output = T>,
+        words: impl Fn() -> String,
+    ) -> T {
+        let mut work = pin!(work);
+        loop {
+            match select(work.as_mut(), runtime.sleep(INTERVAL)).await {
+                Either::Left((done, _)) => return done,
+                Either::Right(_) => self.show_at(Instant::now(), &words),
+            }
+        }
+    }
+
     fn show_at(&mut self, now: Instant, words: impl FnOnce() -> String) {
         let Some(out) = &mut self.out else { return };
         if now.saturating_duration_since(self.last) < INTERVAL {
@@ -59,7 +79,15 @@ impl<W: Write> Drop for Progress<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::{
+        future::poll_fn,
+        sync::mpsc::channel,
+        task::Poll,
+        time::{Duration, Instant},
+    };
+
+    use cloakroom_tokio::Tokio;
+    use tokio::runtime::Builder;
 
     use super::{INTERVAL, Progress};
 
@@ -85,5 +113,25 @@ mod tests {
     #[test]
     fn what_is_done_at_once_shows_nothing() {
         assert_eq!(shown(&[Duration::ZERO, INTERVAL - MILLI]), "");
+    }
+
+    #[test]
+    fn what_says_nothing_by_itself_is_asked_until_it_is_done() {
+        let (mut out, (shown, seen)) = (Vec::new(), channel());
+        let mut progress = Progress::to(Some(&mut out), Instant::now());
+        // It is done once the line was shown twice.
+        let mut rest = 2;
+        let work = poll_fn(|_| {
+            rest -= seen.try_iter().count();
+            if rest == 0 { Poll::Ready("done") } else { Poll::Pending }
+        });
+        let words = || {
+            shown.send(()).unwrap();
+            "so far".to_owned()
+        };
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        assert_eq!(runtime.block_on(progress.during(&Tokio, work, words)), "done");
+        drop(progress);
+        assert_eq!(String::from_utf8(out).unwrap(), "\rso far\x1b[K\rso far\x1b[K\r\x1b[K");
     }
 }

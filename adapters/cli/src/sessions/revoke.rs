@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use cloakroom_core::{Handle, RosterError, Which};
+use cloakroom_core::{Handle, OpKind, RosterError, Which};
 use serde_json::json;
 
 use super::{
     counted, print,
+    progress::Progress,
     target::{EngineArgs, StoreArgs, Target},
-    user::UserArgs,
+    user::{UserArgs, done},
 };
 
 /// End one session of a user, or all of them.
@@ -45,8 +46,11 @@ pub(super) async fn run(options: &Options, target: &Target) -> anyhow::Result<Ex
     let handle: Option<Handle> = options.which.handle.as_deref().map(str::parse).transpose().context("--handle")?;
     let which = handle.map_or(Which::All, Which::One);
     let (mut ended, mut is_known) = (0, handle.is_none());
-    for (_, user) in options.user.of(&target.sessions(&options.engine)?)? {
-        match user.end(which).await {
+    let sessions = target.sessions(&options.engine)?;
+    let mut progress = Progress::new(target.json);
+    let words = || format!("{} entries, {} ended", done(&sessions, OpKind::Load), done(&sessions, OpKind::Replace));
+    for (_, user) in options.user.of(&sessions)? {
+        match progress.during(&*target.runtime, user.end(which), words).await {
             Ok(count) => {
                 ended += count;
                 is_known = true;
@@ -55,6 +59,7 @@ pub(super) async fn run(options: &Options, target: &Target) -> anyhow::Result<Ex
             Err(error) => return Err(error.into()),
         }
     }
+    drop(progress);
     let text = match is_known {
         false => "the user has no session of this handle\n".to_owned(),
         true => format!("{} ended\n", counted(ended, "session", "sessions")),

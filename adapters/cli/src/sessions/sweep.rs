@@ -1,22 +1,18 @@
 //! `cloakroom sessions sweep`: what nobody can open any more.
 
-use std::{pin::pin, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
 use cloakroom_core::StoreKey;
 use cloakroom_redb::RedbStore;
 use cloakroom_store::StoreError;
-use futures_util::{
-    StreamExt as _,
-    future::{Either, select},
-    stream,
-};
+use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
 use super::{
     counted, print,
-    progress::{self, Progress},
+    progress::Progress,
     target::{PrefixArgs, StoreArgs, Target},
     walk::{AT_A_TIME, Walk},
 };
@@ -55,13 +51,9 @@ pub(super) async fn run(options: &Options, target: &Target) -> anyhow::Result<Ex
 
 /// Drops what has expired from a file; counts entries and members of indexes.
 async fn drop_expired(store: &RedbStore, target: &Target, progress: &mut Progress) -> anyhow::Result<u64> {
-    let mut sweeping = pin!(store.sweep_now());
-    loop {
-        match select(sweeping.as_mut(), target.runtime.sleep(progress::INTERVAL)).await {
-            Either::Left((count, _)) => return count.context("what has expired could not be dropped"),
-            Either::Right(_) => progress.show(|| format!("{} expired entries", store.metrics().expired_total)),
-        }
-    }
+    let words = || format!("{} expired entries", store.metrics().expired_total);
+    let count = progress.during(&*target.runtime, store.sweep_now(), words).await;
+    count.context("what has expired could not be dropped")
 }
 
 /// Takes members out of indexes whose keys have nothing. A member is enrolled after its session is stored, and a key that

@@ -1,7 +1,7 @@
 //! The user whose sessions are meant.
 
 use clap::Args;
-use cloakroom_core::{EditError, Json, Principal};
+use cloakroom_core::{EditError, Json, OpKind, Principal};
 use cloakroom_store::{Sessions, UserSessions};
 
 /// The user's id, as the application knows it.
@@ -20,6 +20,11 @@ impl UserArgs {
     pub(super) fn of(&self, sessions: &Sessions) -> Result<Vec<(Principal, UserSessions)>, EditError> {
         ids(&self.user)?.iter().map(|id| Ok((Principal::of(id)?, sessions.of_user(id)?))).collect()
     }
+}
+
+/// How many operations of a kind the store was asked for.
+pub(super) fn done(sessions: &Sessions, kind: OpKind) -> u64 {
+    sessions.counters().operations().filter(|(name, _)| *name == kind.name()).map(|(_, count)| count).sum()
 }
 
 fn ids(text: &str) -> Result<Vec<Json>, EditError> {
