@@ -93,12 +93,15 @@ impl Label {
     /// and what is too long is cut. `None` when nothing is left.
     pub fn new(text: &str) -> Option<Self> {
         let mut label = String::new();
-        for char in text.trim().chars().filter(|char| !char.is_control()) {
+        let visible = text.chars().filter(|char| !char.is_control());
+        for char in visible.skip_while(|char| char.is_whitespace()) {
             if label.len() + char.len_utf8() > MAX_LABEL {
                 break;
             }
             label.push(char);
         }
+        // Last, so that what is made of a label is the same label.
+        label.truncate(label.trim_end().len());
         (!label.is_empty()).then(|| Self(label.into()))
     }
 

@@ -147,6 +147,16 @@ fn a_label_is_short_and_without_control_characters() {
 }
 
 #[test]
+fn what_is_made_of_a_label_is_the_same_label() {
+    let label = |text: &str| cloakroom_core::Label::new(text).map(|label| label.as_str().to_owned());
+    let cut_at_a_space = format!("{} x", "x".repeat(limits::MAX_LABEL - 1));
+    for text in ["a", " a b ", "\0 a", "a \0", "\0", " \0 ", &cut_at_a_space] {
+        let once = label(text);
+        assert_eq!(once.as_deref().and_then(label), once, "{text:?}");
+    }
+}
+
+#[test]
 fn unchanged_values_are_copied_byte_by_byte() {
     let odd = r#"{ "a" : [1,  2.50e+1 ,"\u00e9\/"] ,	"b":1.0000000000000000000000001,
         "c\u0020d":{"z":1,"a":2,"z":3}, "n" : 0 }"#;
