@@ -5,13 +5,14 @@ use std::{
     future::Future,
     mem,
     pin::{Pin, pin},
-    sync::atomic::Ordering,
+    sync::{Arc, Mutex as BlockingMutex, PoisonError, atomic::Ordering},
     task::{Context, Poll},
 };
 
-use cloakroom_core::{Done, EditError, LoadError, Loaded, Step};
+use cloakroom_core::{Done, EditError, Json, LoadError, Loaded, ReplayError, Step};
 use cloakroom_runtime::{BoxFuture, run};
 use futures_util::future::{Either, select};
+use serde::de::DeserializeOwned;
 
 use super::{
     Session,
@@ -37,8 +38,33 @@ pub enum Finish {
 }
 
 impl Session {
+    /// Sets a value to what `f` makes of the one there, and saves at once. Returns what `f` made beside it.
+    pub(super) async fn set_now<T, R>(
+        &self,
+        key: &str,
+        mut f: impl FnMut(Option<T>) -> Result<(Json, R), ReplayError> + Send + 'static,
+    ) -> Result<R, SessionError>
+    where
+        T: DeserializeOwned,
+        R: Send + 'static,
+    {
+        // Every replay leaves its result here. The last one is the one that a successful commit stored.
+        let last = Arc::new(BlockingMutex::new(None));
+        let put = Arc::clone(&last);
+        let f = move |text: Option<&str>| {
+            let (json, result) = f(text.map(Json::read).transpose()?)?;
+            *put.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            Ok(json)
+        };
+        let key = key.to_owned();
+        // In one step: a clone must not come between the edit and its commit.
+        self.save_after(move |loaded| loaded.update_text(&key, Box::new(f))).await?;
+        let result = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        result.ok_or(SessionError::Interrupted)
+    }
+
     /// Edits and saves in one step.
-    pub(super) async fn save_after<F>(&self, edit: F) -> Result<(), SessionError>
+    async fn save_after<F>(&self, edit: F) -> Result<(), SessionError>
     where
         F: FnOnce(&mut Loaded) -> Result<(), EditError> + Send + 'static,
     {

@@ -1,8 +1,6 @@
 //! What pages with forms need: tokens against forgery, and messages that are shown once.
 
-use std::sync::{Arc, Mutex as BlockingMutex, PoisonError};
-
-use cloakroom_core::{Json, ReplayError};
+use cloakroom_core::Json;
 use serde::{Deserialize, Serialize};
 
 use super::Session;
@@ -73,16 +71,9 @@ impl Session {
         if waiting.is_none_or(|waiting| waiting.is_empty()) {
             return Ok(Vec::new());
         }
-        // Every replay leaves here what it took. The last one is the one that a successful commit stored.
-        let taken = Arc::new(BlockingMutex::new(Vec::new()));
-        let put = Arc::clone(&taken);
-        let take = move |text: Option<&str>| -> Result<Json, ReplayError> {
-            let waiting = text.map(Json::read).transpose()?.unwrap_or_default();
-            *put.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
-            Json::of(&[(); 0])
-        };
-        self.save_after(move |loaded| loaded.update_text(Self::FLASH_KEY, Box::new(take))).await?;
-        let taken = std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(taken)
+        self.set_now(Self::FLASH_KEY, |waiting: Option<Vec<Flash>>| {
+            Json::of(&[(); 0]).map(|none| (none, waiting.unwrap_or_default()))
+        })
+        .await
     }
 }

@@ -8,13 +8,13 @@ mod slot;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex as BlockingMutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use async_lock::Mutex;
-use cloakroom_core::{EditError, Handle, Json, Lifetime, Loaded, ReplayError, Session as Machine, UnixTime};
+use cloakroom_core::{EditError, Handle, Json, Lifetime, Loaded, Session as Machine, UnixTime};
 use serde::{Serialize, de::DeserializeOwned};
 
 use self::slot::{Shared, Slot, State};
@@ -224,20 +224,11 @@ impl Session {
         T: Serialize + DeserializeOwned + Send + 'static,
         F: FnMut(Option<T>) -> T + Send + 'static,
     {
-        // Every replay leaves its result here. The last one is the one that a successful commit stored.
-        let last = Arc::new(BlockingMutex::new(None));
-        let put = Arc::clone(&last);
-        let f = move |text: Option<&str>| -> Result<Json, ReplayError> {
-            let value = f(text.map(Json::read).transpose()?);
-            let json = Json::of(&value)?;
-            *put.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
-            Ok(json)
-        };
-        let key = key.to_owned();
-        // In one step: a clone must not come between the update and its commit.
-        self.save_after(move |loaded| loaded.update_text(&key, Box::new(f))).await?;
-        let value = last.lock().unwrap_or_else(PoisonError::into_inner).take();
-        value.ok_or(SessionError::Interrupted)
+        self.set_now(key, move |value| {
+            let value = f(value);
+            Json::of(&value).map(|json| (json, value))
+        })
+        .await
     }
 
     /// Sets the fields of `whole` that differ from what is there. See [`Loaded::set_whole`].
