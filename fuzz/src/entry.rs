@@ -1,6 +1,9 @@
 use core::time::Duration;
 
-use cloakroom_core::{EndCause, Ended, Entry, Json, Lifetime, Moved, Nonce, Record, StoreKey, UnixTime, Unknown};
+use cloakroom_core::{
+    Bound, EndCause, Ended, Entry, Json, Label, Lifetime, Moved, Nonce, Principal, Record, SignIn, StoreKey, UnixTime,
+    Unknown,
+};
 
 use super::number;
 
@@ -19,13 +22,26 @@ pub(crate) fn parts(entry: &Entry) -> (String, Vec<(String, String)>) {
         }
         Entry::Record(record) => {
             let Record { created, deadline, idle, persistent, issued, commits, nonces, schema, .. } = &**record;
+            let account =
+                (record.lineage, record.binding.as_ref().map(Bound::to_text), record.sign_in.as_ref().map(whole));
             let times =
                 format!("{created:?} {deadline:?} {idle:?} {persistent} {issued:?} {commits} {nonces:?} {schema}");
             let values = record.data.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
             let unknown = record.unknown.iter().map(|(name, value)| (name.to_owned(), value.as_str().to_owned()));
-            (format!("{times} {:?}", text(&record.predecessor)), values.chain(unknown).collect())
+            (format!("{times} {:?} {account:?}", text(&record.predecessor)), values.chain(unknown).collect())
         }
     }
+}
+
+/// What `Debug` does not print.
+fn whole(sign_in: &SignIn) -> (String, UnixTime, UnixTime, Option<String>) {
+    let SignIn { principal, since, authenticated, label, .. } = sign_in;
+    (
+        principal.as_json().as_str().to_owned(),
+        *since,
+        *authenticated,
+        label.as_ref().map(|label| label.as_str().to_owned()),
+    )
 }
 
 /// An entry made of the bytes.
@@ -49,6 +65,21 @@ pub(crate) fn built(mut data: &[u8]) -> Entry {
     (0..(flags >> 2) % 16).for_each(|_| record.nonces.push(nonce()));
     (record.deadline, record.issued) = (UnixTime::from_millis(number(data)), UnixTime::from_millis(number(data)));
     (record.commits, record.idle) = (number(data) / 2, Duration::from_millis(number(data)));
+    if flags & 64 != 0 {
+        record.lineage = Nonce::from_bytes(number(data).to_be_bytes());
+    }
+    if flags & 128 != 0 {
+        let nonce = Nonce::from_bytes(number(data).to_be_bytes());
+        record.binding = Bound::from_text(&format!("{nonce}{}", "A".repeat(12)));
+    }
+    if flags & (1 << 40) != 0 {
+        let texts: Vec<_> = data.split(|&byte| byte == 0).take(2).map(String::from_utf8_lossy).collect();
+        let principal = Principal::of(&texts[0]).unwrap_or_else(|_| Principal::of(&0).expect("an id"));
+        let mut sign_in = SignIn::new(principal, now);
+        sign_in.authenticated = record.issued;
+        sign_in.label = texts.get(1).and_then(|text| Label::new(text));
+        record.sign_in = Some(sign_in);
+    }
     for text in data.split(|&byte| byte == 0).map(String::from_utf8_lossy) {
         let (name, value) = text.split_at(text.ceil_char_boundary(1));
         record.data.set(name, Json::of(value).expect("text is JSON"));

@@ -25,7 +25,8 @@ pub fn record(data: &[u8]) {
 
 /// What is not the codec's own in a record or a pointer, read without it.
 fn foreign(json: &[u8]) -> [BTreeMap<String, String>; 2] {
-    const RECORD: &str = "format kind created deadline idle persistent issued commits nonces predecessor schema data";
+    const RECORD: &str = "format kind created deadline idle persistent issued lineage binding principal since authenticated label commits \
+        nonces predecessor schema data";
     let read = |json: &[u8]| -> BTreeMap<String, String> {
         let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(json).expect("an object");
         fields.into_iter().map(|(name, value)| (name, value.get().to_owned())).collect()

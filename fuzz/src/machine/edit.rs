@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use cloakroom_core::{EditError, Lifetime, Loaded, limits::MAX_DATA_KEY};
 
-use super::program::Call;
+use super::{
+    account::Account,
+    program::{Act, Call},
+};
 
 /// Data as the reference sees it: JSON texts by key.
 pub(super) type Map = BTreeMap<String, String>;
@@ -25,6 +28,7 @@ const FEW: u64 = 4;
 
 /// A call on the data.
 pub(super) enum Change {
+    Account(Account),
     Destroy,
     DropEdits,
     Edit(Edit),
@@ -34,6 +38,9 @@ pub(super) enum Change {
 
 impl Change {
     pub(super) fn of(call: Call) -> Self {
+        if matches!(call.act(), Act::Account) {
+            return Self::Account(Account::of(call));
+        }
         let key = match call.by & 7 {
             7 => "k".repeat(MAX_DATA_KEY + 1),
             short => format!("k{}", short % 4),

@@ -1,9 +1,11 @@
 //! The machine under any program of calls and outcomes, beside a reference model written from its promises.
 
+mod account;
 mod check;
 mod edit;
 mod program;
 mod request;
+mod roster;
 mod store;
 mod verdict;
 mod world;
@@ -43,7 +45,7 @@ fn run(world: &mut World, call: Call) {
     match call.act() {
         Act::Open => slot = Some(world.open(call)),
         Act::Go => slot = world.proceed(slot, call),
-        Act::Edit => slot = Some(world.edit(slot, call)),
+        Act::Account | Act::Edit => slot = Some(world.edit(slot, call)),
         Act::Commit => slot = Some(world.commit(slot, call)),
         Act::Finish => {
             let done = world.commit(slot, call);
@@ -53,6 +55,11 @@ fn run(world: &mut World, call: Call) {
         Act::Wait => world.wait(call),
         Act::Land => world.land(call),
         Act::Evict => world.evict(call),
+        // It may ask in the name of a request.
+        Act::Manage => {
+            world.requests[at] = slot;
+            return world.manage(call);
+        }
         Act::Damage => world.damage(call),
     }
     world.requests[at] = slot;
@@ -67,6 +74,10 @@ fn settle(world: &mut World) {
         }
     }
     while world.land_first() {
+        world.check();
+    }
+    while world.ending.is_some() {
+        world.manage(Call::well());
         world.check();
     }
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use arbitrary::Arbitrary;
-use cloakroom_core::{Engine, EngineBuilder, Lifetime, SealedCodec};
+use cloakroom_core::{Binding, Engine, EngineBuilder, Lifetime, SealedCodec};
 
 use super::super::ring;
 
@@ -39,6 +39,16 @@ impl Setting {
 
     fn persistent(self) -> bool {
         self.flags & 32 != 0
+    }
+
+    /// The store keeps indexes of users' sessions.
+    pub(super) fn has_index(self) -> bool {
+        self.flags & 64 == 0
+    }
+
+    /// Sessions open for the client alone that they were made for.
+    pub(super) fn binds(self) -> bool {
+        self.flags & 128 != 0
     }
 
     pub(super) fn max_request(self) -> Duration {
@@ -78,6 +88,9 @@ impl Setting {
         if self.renews() {
             builder = builder.renew_after(Duration::from_secs(u64::from(self.times >> 6)));
         }
+        if self.binds() {
+            builder = builder.bind_to(Binding::new().any_address().bytes());
+        }
         builder.build().expect("settings that fit together")
     }
 }
@@ -95,6 +108,7 @@ pub(super) struct Call {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Act {
+    Account,
     Commit,
     Damage,
     Drop,
@@ -103,6 +117,7 @@ pub(super) enum Act {
     Finish,
     Go,
     Land,
+    Manage,
     Open,
     Wait,
 }
@@ -132,6 +147,8 @@ impl Call {
 
     pub(super) fn act(self) -> Act {
         match self.act % 16 {
+            _ if self.act >= 240 => Act::Manage,
+            _ if self.act >= 208 => Act::Account,
             0 | 1 => Act::Open,
             2..=5 => Act::Go,
             6..=8 => Act::Edit,
@@ -147,6 +164,11 @@ impl Call {
 
     pub(super) fn slot(self) -> usize {
         usize::from(self.slot % 4)
+    }
+
+    /// Which of two clients makes the request.
+    pub(super) fn client(self) -> u8 {
+        self.slot >> 6 & 1
     }
 
     pub(super) fn fate(self) -> Fate {

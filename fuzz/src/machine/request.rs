@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cloakroom_core::{Done, Entropy, EntropyError, Io, Nonce, Session, SessionId, StoreKey, Stored, UnixTime, Version};
 
 use super::{
+    account::Entry,
     edit::{Edit, Map},
     store::{CommitNo, Content, Facts, Seen, Write},
 };
@@ -16,6 +17,8 @@ pub(super) struct Request {
     /// It brought more cookies than are read, or more tickets than are looked at.
     pub(super) floods: bool,
     pub(super) cross_site: bool,
+    /// Which of two clients makes it.
+    pub(super) client: u8,
     /// Its tickets are under a key that is on its way out.
     pub(super) outdated: bool,
     pub(super) phase: Phase,
@@ -56,6 +59,10 @@ pub(super) struct Wish {
     pub(super) rotates: bool,
     pub(super) destroys: bool,
     pub(super) lifetime: bool,
+    pub(super) elevates: bool,
+    pub(super) login: Option<Entry>,
+    /// A token was made for a session that is not there yet.
+    pub(super) promised: bool,
 }
 
 impl Wish {
@@ -67,6 +74,16 @@ impl Wish {
     pub(super) fn changes(&self) -> bool {
         self.view != self.held() || (self.lifetime && self.base.is_some())
     }
+
+    /// There is something that may be drawn for.
+    pub(super) fn asks(&self) -> bool {
+        self.stores() || self.rotates || self.promised
+    }
+
+    /// A success says that something was written.
+    pub(super) fn stores(&self) -> bool {
+        self.changes() || self.elevates || self.login.is_some()
+    }
 }
 
 /// A commit under way.
@@ -77,6 +94,8 @@ pub(super) struct Commit {
     pub(super) destroys: bool,
     pub(super) drawn: Drawn,
     pub(super) operations: u32,
+    /// How many logins there had been when those of the user were counted.
+    pub(super) counted_at: Option<u32>,
     /// The record that it made under a new id, and the versions of the old one from which it may be made.
     pub(super) fresh: Option<(StoreKey, Vec<Version>)>,
     /// The record under the new id is out in the world.
@@ -125,6 +144,11 @@ impl Request {
     /// What it was shown under a key in a version.
     pub(super) fn saw(&self, key: &StoreKey, version: &Version) -> Option<&Seen> {
         self.seen.get(key)?.iter().rev().find(|seen| seen.version == *version)
+    }
+
+    /// It was shown a record that is bound to another client.
+    pub(super) fn saw_of_another_client(&self) -> bool {
+        self.seen.keys().flat_map(|key| self.records(key)).any(|(_, facts)| facts.client != self.client)
     }
 
     /// The records that it was shown under a key, newest first.

@@ -3,9 +3,9 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use cloakroom_core::{Op, Outcome, StoreKey, Stored, UnixTime, Value, Version};
+use cloakroom_core::{Members, Nonce, Op, Outcome, StoreKey, Stored, UnixTime, Value, Version};
 
-use super::{edit::Map, program::Setting};
+use super::{account::Signed, edit::Map, program::Setting};
 
 /// The number of a commit.
 pub(super) type CommitNo = u32;
@@ -19,14 +19,25 @@ pub(super) struct Facts {
     pub(super) created: UnixTime,
     pub(super) deadline: UnixTime,
     pub(super) predecessor: Option<StoreKey>,
+    /// What it and its successors have in common.
+    pub(super) lineage: Nonce,
+    pub(super) signed: Option<Signed>,
+    /// The client that it is bound to.
+    pub(super) client: u8,
 }
 
 /// What a value is.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Damaged,
-    Ended,
-    Moved { to: StoreKey, closes_at: Option<UnixTime> },
+    /// With what an end follows.
+    Ended {
+        next: Option<StoreKey>,
+    },
+    Moved {
+        to: StoreKey,
+        closes_at: Option<UnixTime>,
+    },
     Record(Facts),
 }
 
@@ -55,6 +66,8 @@ pub(super) struct Write {
 
 pub(super) struct Store {
     pub(super) slots: BTreeMap<StoreKey, Slot>,
+    /// The members of each index, and until when they stand there.
+    pub(super) indexes: BTreeMap<StoreKey, BTreeMap<StoreKey, UnixTime>>,
     /// Writes whose answer was lost and that may still land.
     pub(super) late: Vec<Write>,
     versions: u64,
@@ -63,7 +76,7 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn new(setting: Setting) -> Self {
-        Self { slots: BTreeMap::new(), late: Vec::new(), versions: 0, setting }
+        Self { slots: BTreeMap::new(), indexes: BTreeMap::new(), late: Vec::new(), versions: 0, setting }
     }
 
     /// Does an operation, as one atomic step.
@@ -79,7 +92,24 @@ impl Store {
             (Op::Load { .. }, Some(stored)) => Outcome::Found(stored),
             (Op::Create { .. }, Some(_)) => Outcome::Exists,
             (Op::Create { value, ttl, .. }, None) => self.put(write, value, *ttl, now),
-            (Op::Enroll { .. } | Op::List { .. } | Op::Unenroll { .. }, _) => Outcome::Unsupported,
+            (Op::Enroll { .. } | Op::List { .. } | Op::Unenroll { .. }, _) if !self.setting.has_index() => {
+                Outcome::Unsupported
+            }
+            (Op::Enroll { index, member, ttl }, _) => {
+                let until = self.indexes.entry(index.clone()).or_default().entry(member.clone()).or_default();
+                *until = now.saturating_add(*ttl).max(*until);
+                Outcome::Indexed
+            }
+            (Op::List { index }, _) => {
+                let keys: Vec<StoreKey> =
+                    self.indexes.get(index).into_iter().flat_map(BTreeMap::keys).cloned().collect();
+                let total = keys.len() as u64;
+                Outcome::Listed(Members { keys, total })
+            }
+            (Op::Unenroll { index, member }, _) => {
+                self.indexes.entry(index.clone()).or_default().remove(member);
+                Outcome::Indexed
+            }
             (_, None) => Outcome::Absent,
             (_, Some(stored)) if expected != Some(&stored.version) => {
                 Outcome::Conflict((!self.setting.silent_conflicts()).then_some(stored))

@@ -1,14 +1,16 @@
 //! What a request is told, and what follows from it.
 
+use std::collections::BTreeSet;
+
 use cloakroom_core::{
-    CommitError, CookieChange, CookiePolicy, Done, End, KeyScheme as _, SignedTokens, TokenScheme as _,
+    CommitError, CookieChange, CookiePolicy, Done, End, Excess, KeyScheme as _, SignedTokens, TokenScheme as _,
     limits::{MAX_HOPS, MAX_TICKETS},
 };
 
 use super::{
     super::ring,
     edit::Edit,
-    request::Request,
+    request::{Commit, Request},
     store::Content,
     world::{Lineage, World},
 };
@@ -38,7 +40,7 @@ impl World {
             return;
         }
         let wish = &request.commit.wish;
-        let asks = wish.changes() || wish.rotates || request.commit.destroys;
+        let asks = wish.asks() || request.commit.destroys;
         let may_draw = asks || self.setting.renews() || request.outdated;
         assert!(may_draw || request.commit.drawn.draws == 0, "randomness is drawn for nothing");
         self.ended(request, done);
@@ -69,7 +71,8 @@ impl World {
             End::AlreadyEnded => assert!(lineages.iter().any(|at| self.lineages[*at].struck), "nobody ended it"),
             End::Failed => assert!(done.result().is_err(), "an end that failed is a success"),
             End::Vanished => {
-                assert!(done.result().is_err(), "an end that is none is a success");
+                let is_login = request.commit.wish.login.is_some();
+                assert!(is_login || done.result().is_err(), "an end that is none is a success");
                 assert!(lineages.iter().any(|at| self.lineages[*at].dropped), "a record vanished that nobody dropped");
             }
             _ => {}
@@ -118,12 +121,16 @@ impl World {
         assert!(is_there || self.lineages[self.lineage_of[&key]].dropped, "I7: a ticket for nothing");
         if let Some((old, _)) = &request.commit.wish.base {
             let led = self.store.slots.get(old).map(|slot| &slot.seen.content);
-            let leads = matches!(led, Some(Content::Moved { to, .. }) if *to == key);
+            let is_given_up = match request.commit.wish.login.is_some() || request.commit.wish.elevates {
+                true => self.leads(old).is_none(),
+                false => matches!(led, Some(Content::Moved { to, .. }) if *to == key),
+            };
             assert!(
-                leads || self.lineages[self.lineage_of[old]].dropped,
+                is_given_up || self.lineages[self.lineage_of[old]].dropped,
                 "I7: published before the old one leads here"
             );
         }
+        self.sign_ins += u32::from(request.commit.wish.login.is_some());
         self.published.push((key, id));
     }
 
@@ -131,14 +138,19 @@ impl World {
     fn edits(&mut self, request: &Request, done: &Done) {
         let commit = &request.commit;
         match done.result() {
-            Ok(()) if commit.wish.changes() => {
+            Ok(()) if commit.wish.stores() => {
                 assert!(self.landed.contains(&commit.no), "I2: edits are acknowledged that did not reach the store");
-                let made = commit.fresh.as_ref().map(|(key, _)| key).filter(|_| commit.wish.base.is_none());
+                let made = commit
+                    .fresh
+                    .as_ref()
+                    .map(|(key, _)| key)
+                    .filter(|_| commit.wish.base.is_none() || commit.wish.login.is_some());
                 let key = made.or_else(|| commit.wish.base.as_ref().map(|(key, _)| key)).expect("a session");
                 let is_new = made.is_some_and(|made| self.published.last().is_none_or(|(last, _)| last != made));
                 assert!(!is_new, "I2: edits are acknowledged in a session that nobody has a ticket of");
                 let lineage = self.lineage_of[key];
                 self.lineages[lineage].stored.insert(commit.no);
+                self.signed_in(commit);
             }
             Ok(()) => {}
             Err(CommitError::OutcomeUnknown | CommitError::UnexpectedOutcome | CommitError::Vanished) => {}
@@ -148,29 +160,56 @@ impl World {
         }
     }
 
+    /// I5: a login ends the session before it, and the user has no more sessions than allowed.
+    fn signed_in(&mut self, commit: &Commit) {
+        let Some(entry) = &commit.wish.login else { return };
+        if let Some((old, _)) = &commit.wish.base {
+            let lineage = self.lineage_of[old];
+            self.lineages[lineage].ended |= !self.lineages[lineage].dropped;
+        }
+        // Its own ticket came since, and nobody else's.
+        if let (Some((most, _)), Some(before)) = (entry.limit, commit.counted_at)
+            && self.sign_ins == before + 1
+        {
+            let live = self.published.iter().filter_map(|(ticket, _)| self.leads(ticket));
+            let theirs = live.filter(|(_, facts)| {
+                facts.deadline > self.now && facts.signed.as_ref().is_some_and(|signed| signed.user == entry.user)
+            });
+            let sessions: BTreeSet<usize> = theirs.map(|(key, _)| self.lineage_of[key]).collect();
+            assert!(sessions.len() <= most, "a user has more sessions than a login allows");
+        }
+    }
+
     /// What a request is told has its cause in the world.
     fn cause(&self, request: &Request, done: &Done) {
         let Err(error) = done.result() else { return };
         let commit = &request.commit;
         let lineages = self.lineages_of(request);
         let any = |what: fn(&Lineage) -> bool| lineages.iter().any(|at| what(&self.lineages[*at]));
+        let limit = commit.wish.login.as_ref().and_then(|entry| entry.limit);
         let has_cause = match error {
             CommitError::Ambiguous => {
                 let is_one = lineages.windows(2).all(|pair| pair[0] == pair[1]);
                 !is_one || request.floods || self.damaged
             }
-            CommitError::Contention => commit.conflicts + commit.lost_answers > MAX_HOPS,
+            CommitError::Contention => commit.conflicts + commit.lost_answers > MAX_HOPS || limit.is_some(),
             CommitError::CrossSite => request.cross_site && request.brought.is_empty(),
             CommitError::Entropy => commit.drawn.fails,
-            CommitError::Lost => any(|l| l.struck || l.dropped || l.closes) || self.waited,
+            CommitError::Lost => {
+                let is_bound = || self.setting.binds() && request.saw_of_another_client();
+                any(|l| l.struck || l.dropped || l.closes || l.elevated) || self.waited || is_bound()
+            }
+            CommitError::NoIndex => limit.is_some() && !self.setting.has_index(),
             CommitError::OutcomeUnknown => commit.lost_answers > 0,
             CommitError::RecordTooLarge { size, limit } => self.setting.small_records() && size > limit,
             CommitError::Replay(_) => {
-                commit.wish.edits.iter().any(|edit| matches!(edit, Edit::Add(_) | Edit::AddToFew(_)))
+                let before = commit.wish.login.iter().flat_map(|entry| &entry.before);
+                commit.wish.edits.iter().chain(before).any(|edit| matches!(edit, Edit::Add(_) | Edit::AddToFew(_)))
             }
             CommitError::StaleTicket => any(|l| l.closes) || self.published.len() > MAX_HOPS as usize,
             CommitError::Store => commit.faults + commit.lost_answers > 0,
             CommitError::TooLate => self.waited,
+            CommitError::TooManySessions => matches!(limit, Some((_, Excess::Refuse))),
             CommitError::Undecodable(_) => self.damaged,
             CommitError::UnexpectedOutcome => commit.wrong_answers > 0,
             CommitError::Vanished => any(|l| l.dropped),

@@ -10,9 +10,11 @@ use cloakroom_core::{
 
 use super::{
     super::ring,
+    account::{Mask, User, principal},
     edit::{Change, Map},
     program::{Call, Fate, Setting},
     request::{Commit, Drawn, Phase, Request, Wish},
+    roster::Ending,
     store::{CommitNo, Content, Store, Write},
 };
 
@@ -23,6 +25,10 @@ pub(super) struct Lineage {
     pub(super) ended: bool,
     /// A tombstone was set in it.
     pub(super) struck: bool,
+    /// One that leads an end on.
+    pub(super) elevated: bool,
+    /// Whose it is.
+    pub(super) user: Option<User>,
     /// Something of it was dropped or damaged, or expired.
     pub(super) dropped: bool,
     /// A pointer of it closes.
@@ -40,6 +46,10 @@ pub(super) struct World {
     pub(super) damaged: bool,
     pub(super) store: Store,
     pub(super) requests: [Option<Request>; 4],
+    pub(super) ending: Option<Ending>,
+    pub(super) mask: Mask,
+    /// Records that logins made, and tickets that they gave out.
+    pub(super) sign_ins: u32,
     pub(super) commits: CommitNo,
     pub(super) minted: BTreeSet<StoreKey>,
     pub(super) lineages: Vec<Lineage>,
@@ -62,6 +72,9 @@ impl World {
             damaged: false,
             store: Store::new(setting),
             requests: Default::default(),
+            ending: None,
+            mask: Mask::default(),
+            sign_ins: 0,
             commits: 0,
             minted: BTreeSet::new(),
             lineages: Vec::new(),
@@ -101,7 +114,9 @@ impl World {
         }
         let (method, site) = if call.fate & 16 == 0 { ("GET", "same-origin") } else { ("POST", "cross-site") };
         let mode: &[u8] = if call.fate & 32 == 0 { b"navigate" } else { b"cors" };
+        let client = [call.client()];
         let request = RequestInfo::new().method(method).sec_fetch_site(site.as_bytes()).sec_fetch_mode(mode);
+        let request = request.binding(&client);
         let header = pairs.join("; ");
         let lines = (!header.is_empty()).then_some(header.as_bytes());
         let session = self.engine.open(lines, &request);
@@ -110,6 +125,7 @@ impl World {
             floods: call.fate & 128 != 0 || brought.len() > 4,
             brought: brought.into_iter().collect(),
             cross_site: call.fate & 16 != 0,
+            client: call.client(),
             outdated: call.fate & 64 != 0,
             phase: Phase::Open(session),
             read: None,
@@ -226,6 +242,7 @@ impl World {
         let Access::Ready(loaded) = session.access() else { return request };
         let is_readable = loaded.is_readable();
         match change {
+            Change::Account(account) => account.make(loaded, wish, &mut self.mask),
             Change::Destroy => {
                 loaded.destroy();
                 *wish = Wish { destroys: true, ..Wish::default() };
@@ -243,7 +260,7 @@ impl World {
             Change::Lifetime(lifetime) => wish.lifetime |= loaded.set_lifetime(lifetime).is_ok(),
             Change::Rotate => {
                 loaded.rotate();
-                wish.rotates = true;
+                wish.rotates = wish.login.is_none() && !wish.elevates;
             }
         }
         if let Ok(data) = loaded.data() {
@@ -283,9 +300,12 @@ impl World {
     fn stepped(&mut self, request: &mut Request, step: Step) {
         request.phase = match step {
             Step::Io(io) => {
-                self.asks_for(io.op().key());
-                request.commit.operations += 1;
-                assert!(request.commit.operations <= MAX_OPERATIONS, "more operations than a commit may have");
+                // What an index costs has bounds of its own.
+                let is_of_index = matches!(io.op(), Op::Enroll { .. } | Op::List { .. } | Op::Unenroll { .. });
+                request.commit.operations += u32::from(!is_of_index);
+                let limited = request.commit.wish.login.as_ref().is_some_and(|entry| entry.limit.is_some());
+                let most = if limited { MAX_OPERATIONS * MAX_OPERATIONS } else { MAX_OPERATIONS };
+                assert!(request.commit.operations <= most, "more operations than a commit may have");
                 let content = self.may_do(request, io.op());
                 let write = Write { op: io.op().clone(), content, by: request.commit.no };
                 Phase::Writing(io, write)
@@ -339,7 +359,7 @@ impl World {
         }
     }
 
-    fn write(&mut self, write: &Write) -> Outcome {
+    pub(super) fn write(&mut self, write: &Write) -> Outcome {
         let outcome = self.store.apply(write, self.now);
         if matches!(outcome, Outcome::Done(_)) {
             self.landed(write);
@@ -355,6 +375,7 @@ impl World {
         let expired: Vec<StoreKey> =
             self.store.slots.iter().filter(|(_, slot)| slot.expires_at <= now).map(|(key, _)| key.clone()).collect();
         expired.iter().for_each(|key| self.drop_entry(key));
+        self.store.indexes.values_mut().for_each(|members| members.retain(|_, until| *until > now));
     }
 
     pub(super) fn land(&mut self, call: Call) {
@@ -394,6 +415,10 @@ impl World {
         self.store.slots.keys().nth(usize::from(call.by).checked_rem(count)?).cloned()
     }
 
+    pub(super) fn index_of(&self, user: User) -> StoreKey {
+        self.keys.index_key(&principal(user))
+    }
+
     fn drop_entry(&mut self, key: &StoreKey) {
         self.store.slots.remove(key);
         self.lineages[self.lineage_of[key]].dropped = true;
@@ -417,7 +442,7 @@ impl Request {
 }
 
 /// An outcome that the operation cannot have.
-fn impossible(op: &Op, by: u8) -> Outcome {
+pub(super) fn impossible(op: &Op, by: u8) -> Outcome {
     let version = Version::from_u64(u64::from(by));
     let stored = Stored { value: Value::from(&b"{}"[..]), version: version.clone(), expires_in: None };
     let outcomes = match op {

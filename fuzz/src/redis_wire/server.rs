@@ -6,9 +6,12 @@ use std::{
 };
 
 use arbitrary::Arbitrary;
+use cloakroom_core::StoreKey;
 use cloakroom_runtime::{Endpoint, run};
 use cloakroom_sim::{Sim, SimStream};
 use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::super::entry::key;
 
 /// An answer, or what comes in place of one.
 #[derive(Arbitrary, Clone, Debug)]
@@ -30,6 +33,8 @@ pub(super) enum Reply {
     Cut(u8),
     /// Any bytes. They may hold several answers, so that later ones are out of step.
     Raw(Vec<u8>),
+    /// How many members an index has, and some of them.
+    Listed(i64, Vec<u8>),
 }
 
 const KNOWN: [&str; 12] = [
@@ -52,11 +57,21 @@ const HOSTS: [&str; 5] = ["$9\r\n127.0.0.1\r\n", "$0\r\n\r\n", "$1\r\n?\r\n", "$
 const METADATA: &str = "*2\r\n$2\r\nip\r\n$9\r\n127.0.0.1\r\n";
 
 impl Reply {
+    /// The members of a listing; one of them is none.
+    pub(super) fn member(number: u8) -> Option<StoreKey> {
+        (number != u8::MAX).then(|| key(u64::from(number)))
+    }
+
     pub(super) fn bytes(&self) -> Vec<u8> {
         let bulk = |bytes: &[u8]| [format!("${}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
         let line = |text: &str| text.replace(['\r', '\n'], " ");
         match self {
             Self::Found(value, ttl) => [b"*2\r\n", &bulk(value)[..], format!(":{ttl}\r\n").as_bytes()].concat(),
+            Self::Listed(total, members) => {
+                let member = |number: &u8| bulk(Self::member(*number).as_ref().map_or(&b""[..], StoreKey::as_bytes));
+                let head = format!("*2\r\n:{total}\r\n*{}\r\n", members.len()).into_bytes();
+                [head, members.iter().flat_map(member).collect()].concat()
+            }
             Self::Number(number) => format!(":{number}\r\n").into_bytes(),
             Self::Bulk(bytes) => bulk(bytes),
             Self::Nothing => b"$-1\r\n".to_vec(),
