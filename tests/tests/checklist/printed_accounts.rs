@@ -1,16 +1,20 @@
 //! What is about users, printed.
 
-use std::net::IpAddr;
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
 
 use axum::{body::Body, extract::FromRequestParts as _};
 use cloakroom_core::{
-    Binding, Codec, Entry, Excess, Handle, JsonCodec, Login, Members, Mismatch, Outcome, Principal, RosterError,
-    RosterStep, TrustedProxies, Which,
+    Binding, Codec, Entry, Excess, Handle, JsonCodec, Login, Members, Mismatch, Outcome, Principal, RequestInfo,
+    RosterError, RosterStep, TrustedProxies, Which,
     forwarded::{AddressError, ForwardedHeader, Network},
 };
-use cloakroom_store::{Flash, Session as StoreSession};
+use cloakroom_store::{Finish, Flash, Session as StoreSession, StoreFailure};
 use cloakroom_tower::{
-    ClientAddr, CsrfLayer, LoginRejection, MissingLayer, PeerAddr, RequireLogin, ReturnTo, SessionLayer,
+    ClientAddr, CsrfLayer, LoginRejection, MissingLayer, PeerAddr, RequireLogin, ReturnTo, Session, SessionLayer,
 };
 use http::{Request, Response};
 use tower::{Layer as _, Service as _, service_fn};
@@ -95,13 +99,12 @@ pub(crate) async fn layers(printer: &mut Printer) {
     printer.debug(&CsrfLayer::new().origin("https://a.example"));
     printer.debug(&RequireLogin::new());
     printer.debug(&LoginRejection::MissingLayer(MissingLayer));
-    let inner =
-        service_fn(|_: Request<Body>| async { Ok::<_, std::convert::Infallible>(Response::new(Body::empty())) });
+    let inner = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
     printer.debug(&CsrfLayer::new().layer(()));
     printer.debug(&RequireLogin::new().layer(()));
-    let session = site.sessions.open([], &cloakroom_core::RequestInfo::new(), cloakroom_store::StoreFailure::Refuse);
+    let session = site.sessions.open([], &RequestInfo::new(), StoreFailure::Refuse);
     session.login(SECRET, Login::new().label(SECRET)).await.unwrap();
-    let report = StoreSession::commit(&session, cloakroom_store::Finish::Keep).await;
+    let report = StoreSession::commit(&session, Finish::Keep).await;
     let line = report.headers().find(|(name, _)| *name == "set-cookie").unwrap().1;
     let jar = line.split(';').next().unwrap().to_owned();
     let at = site.store.keys().pop().unwrap();
@@ -110,14 +113,14 @@ pub(crate) async fn layers(printer: &mut Printer) {
     let mut service = SessionLayer::new(site.sessions.clone()).login_page("/login").layer(inner);
     let request = Request::get("/").header("cookie", &jar).body(Body::empty()).unwrap();
     let _ = service.call(request).await.unwrap();
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(None));
-    let put = std::sync::Arc::clone(&seen);
+    let seen = Arc::new(Mutex::new(None));
+    let put = Arc::clone(&seen);
     let inner = service_fn(move |request: Request<Body>| {
-        let put = std::sync::Arc::clone(&put);
+        let put = Arc::clone(&put);
         async move {
-            let session: cloakroom_tower::Session = cloakroom_tower::Session::find(request.extensions()).unwrap();
+            let session: Session = Session::find(request.extensions()).unwrap();
             *put.lock().unwrap() = User::of(&session).await.unwrap();
-            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+            Ok::<_, Infallible>(Response::new(Body::empty()))
         }
     });
     let mut service = SessionLayer::new(site.sessions.clone()).layer(inner);
@@ -126,14 +129,14 @@ pub(crate) async fn layers(printer: &mut Printer) {
     let user = seen.lock().unwrap().take().unwrap();
     printer.debug(&user);
     // What is told to who is not signed in.
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(None));
-    let put = std::sync::Arc::clone(&seen);
+    let seen = Arc::new(Mutex::new(None));
+    let put = Arc::clone(&seen);
     let inner = service_fn(move |request: Request<Body>| {
-        let put = std::sync::Arc::clone(&put);
+        let put = Arc::clone(&put);
         async move {
             let (mut parts, _) = request.into_parts();
             *put.lock().unwrap() = User::from_request_parts(&mut parts, &()).await.err();
-            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+            Ok::<_, Infallible>(Response::new(Body::empty()))
         }
     });
     let mut service = SessionLayer::new(site.sessions.clone()).login_page("/login").layer(inner);
