@@ -65,6 +65,8 @@ async fn what_the_browser_says_comes_first() {
     for (headers, passes) in [
         (&[("sec-fetch-site", "same-origin")][..], true),
         (&[("sec-fetch-site", "none")], true),
+        // A page that sends no referrer has no origin in its forms either.
+        (&[("sec-fetch-site", "same-origin"), ("origin", "null")], true),
         (&[("sec-fetch-site", "same-site")], false),
         (&[("sec-fetch-site", "cross-site")], false),
         (&[("sec-fetch-site", "Same-Origin")], false),
@@ -138,6 +140,10 @@ async fn safe_methods_pass() {
         let response = request(&app, method, "/buy", "", &[("sec-fetch-site", "cross-site")], "").await;
         assert_eq!(response.status(), StatusCode::OK);
     }
+    for method in [Method::OPTIONS, Method::TRACE] {
+        let response = request(&app, method, "/buy", "", &[("sec-fetch-site", "cross-site")], "").await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "the router is asked");
+    }
     for method in [Method::PUT, Method::PATCH, Method::DELETE] {
         let response = request(&app, method, "/buy", "", &[("sec-fetch-site", "cross-site")], "").await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
@@ -147,9 +153,14 @@ async fn safe_methods_pass() {
 #[tokio::test(start_paused = true)]
 async fn settings_ask_for_more_or_less() {
     let w = World::new();
-    let named = app(&w, CsrfLayer::new().origin("https://www.example"));
+    let named = app(&w, CsrfLayer::new().origin("https://www.example").origin("https://example"));
     let (_, jar) = page(&named).await;
-    assert_eq!(ask(&named, &jar, &[("origin", "https://www.example")], "").await.status(), StatusCode::OK);
+    for own in ["https://www.example", "https://example"] {
+        assert_eq!(ask(&named, &jar, &[("origin", own)], "").await.status(), StatusCode::OK);
+    }
+    for other in ["http://example", "https://example:8443", "https://shop.example", "https://example.evil.example"] {
+        assert_eq!(ask(&named, &jar, &[("origin", other)], "").await.status(), StatusCode::FORBIDDEN, "{other}");
+    }
     let by_host = ask(&named, &jar, &[("origin", "https://shop.example:8443")], "").await;
     assert_eq!(by_host.status(), StatusCode::FORBIDDEN, "where origins are named, the host is not asked");
 
@@ -169,9 +180,32 @@ async fn a_form_has_a_bound() {
     let w = World::new();
     let app = app(&w, CsrfLayer::new());
     let (token, jar) = page(&app).await;
-    let body = format!("csrf_token={token}&text={}", "a".repeat(CsrfLayer::MAX_FORM));
-    let response = ask(&app, &jar, &[("content-type", FORM)], &body).await;
-    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(CsrfLayer::MAX_FORM, 1 << 20);
+    let field = format!("csrf_token={token}&text=");
+    for (more, status) in [(0, StatusCode::OK), (1, StatusCode::PAYLOAD_TOO_LARGE)] {
+        let body = format!("{field}{}", "a".repeat(CsrfLayer::MAX_FORM - field.len() + more));
+        let response = ask(&app, &jar, &[("content-type", FORM)], &body).await;
+        assert_eq!(response.status(), status);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_host_is_that_of_the_address_where_that_has_one() {
+    let w = World::new();
+    let app = app(&w, CsrfLayer::new());
+    for (host, origin, passes) in [
+        (None, "https://shop.example", true),
+        (None, "https://evil.example", false),
+        (Some("evil.example"), "https://evil.example", false),
+        (Some("evil.example"), "https://shop.example", true),
+    ] {
+        let request = Request::post("https://shop.example/buy").header("origin", origin);
+        let request = host.into_iter().fold(request, |request, host| request.header("host", host));
+        let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status().is_success(), passes, "{host:?} {origin}");
+    }
+    let nowhere = Request::post("/buy").header("origin", "https://").body(Body::empty()).unwrap();
+    assert_eq!(app.oneshot(nowhere).await.unwrap().status(), StatusCode::FORBIDDEN);
 }
 
 #[tokio::test(start_paused = true)]

@@ -113,6 +113,19 @@ async fn the_way_back_is_whole_from_within_a_nested_router() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_way_back_that_is_too_long_is_left_out() {
+    let w = World::new();
+    let app = with_page(&w);
+    let longest = format!("/me?{}", "a".repeat(ReturnTo::MAX_LEN - 4));
+    for (path, has_way) in [(longest.clone(), true), (longest + "a", false)] {
+        let response = ask(&app, Method::HEAD, &path, None).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        let [location] = &lines(&response, header::LOCATION)[..] else { panic!("one way") };
+        assert_eq!(location == "/login?theme=dark", !has_way, "{location}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_shows_no_page_gets_a_401_there_too() {
     let w = World::new();
     let app = with_page(&w);

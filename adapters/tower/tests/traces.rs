@@ -140,6 +140,32 @@ async fn no_log_line_holds_a_ticket_an_id_a_key_or_a_value() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_record_has_the_level_of_what_it_tells() {
+    Log::listen();
+    let w = Arc::new(World::new());
+    let app = app(&w);
+    let browser = ticket(&send(&app, "/write", "").await).unwrap();
+    send(&app, "/conflict", &browser).await;
+    send(&app, "/read", "__Host-id=CbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbA").await;
+    send(&app, "/read", "__Host-id=short").await;
+    w.store.corrupt();
+    send(&app, "/read", &browser).await;
+    send(&app, "/end", &browser).await;
+    let text = Log::take();
+    for (level, record) in [
+        ("DEBUG", r#"session event="created""#),
+        ("DEBUG", r#"session event="conflict" replays=1"#),
+        ("INFO", r#"session event="unknown_key" key=9"#),
+        ("INFO", r#"session event="malformed_token""#),
+        ("ERROR", r#"session event="undecodable""#),
+        ("DEBUG", r#"session event="ended""#),
+    ] {
+        let found = text.lines().any(|line| line.contains(level) && line.ends_with(&format!("cloakroom: {record}")));
+        assert!(found, "{level} {record} is not in {text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_untouched_request_logs_nothing_of_its_session() {
     let w = Arc::new(World::new());
     let app = app(&w);

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use cloakroom_core::{
-    Binding, Codec, CookieChange, Done, End, Entry, Event, JsonCodec, Loaded, Login, Mismatch, RequestInfo, Session,
+    Binding, Codec, CookieChange, Done, End, Engine, Entry, Event, JsonCodec, Keyring, Loaded, Login, Mismatch,
+    RequestInfo, Session,
 };
 
 use crate::common::{MINUTE, World, add, has, key, ring, ticket};
@@ -189,8 +190,8 @@ fn sessions_from_before_and_keys_that_changed_places_go_on() {
     assert!(opens(&mut w, &jar, &client), "made before there was a binding");
 
     let jar = sign_in(&mut w, &client);
-    let rotated = cloakroom_core::Keyring::new(key(2)).accept(key(1)).unwrap();
-    w.engine = cloakroom_core::Engine::builder(rotated).bind_to(Binding::new()).build().unwrap();
+    let rotated = Keyring::new(key(2)).accept(key(1)).unwrap();
+    w.engine = Engine::builder(rotated).bind_to(Binding::new()).build().unwrap();
     let mut is_open = |client| {
         let mut is_open = false;
         drop(slow(&mut w, &jar, client, |loaded| is_open = !loaded.is_new()));
@@ -200,12 +201,34 @@ fn sessions_from_before_and_keys_that_changed_places_go_on() {
 }
 
 #[test]
+fn a_renewal_binds_to_the_same_client_under_the_primary_key() {
+    let mut w = bound(Binding::new());
+    let client = from("192.0.2.7");
+    let jar = sign_in(&mut w, &client);
+    let engine = |ring| Engine::builder(ring).bind_to(Binding::new()).build().unwrap();
+    w.engine = engine(Keyring::new(key(2)).accept(key(1)).unwrap());
+    let renewed = ticket(&request(&mut w, &jar, &client, Loaded::rotate)).unwrap();
+    w.engine = engine(Keyring::new(key(2)));
+    assert!(opens(&mut w, &renewed, &client), "the key from before is needed no more");
+    assert!(!opens(&mut w, &renewed, &from("192.0.2.8")));
+}
+
+#[test]
+fn the_parts_are_set_in_any_order() {
+    let destroys = Mismatch::RefuseAndDestroy;
+    let one = Binding::new().any_address().user_agent().bytes().on_mismatch(destroys);
+    assert_eq!(one, Binding::new().on_mismatch(destroys).bytes().user_agent().any_address());
+    let one = Binding::new().address_prefix(24, 48).user_agent();
+    assert_eq!(one, Binding::new().user_agent().any_address().address_prefix(24, 48));
+}
+
+#[test]
 fn only_a_keyed_digest_is_stored() {
     let texts: Vec<String> = [1, 2]
         .map(|id| {
             let mut w = World::with(|_| {
-                let ring = if id == 1 { ring() } else { cloakroom_core::Keyring::new(key(id)) };
-                cloakroom_core::Engine::builder(ring).bind_to(Binding::new().user_agent())
+                let ring = if id == 1 { ring() } else { Keyring::new(key(id)) };
+                Engine::builder(ring).bind_to(Binding::new().user_agent())
             });
             let jar = sign_in(&mut w, &from("192.0.2.7").user_agent(b"Mozilla/5.0"));
             let text = w.text(&w.key(&jar));

@@ -143,6 +143,23 @@ fn an_unknown_write_to_a_session_that_then_ended_is_lost_and_to_one_that_then_va
 }
 
 #[test]
+fn an_unknown_write_to_a_session_that_was_then_elevated_may_have_been_carried_over() {
+    for (fault, n) in [(Fault::UnknownApplied, 1), (Fault::UnknownNever, 0)] {
+        let mut w = World::new();
+        let mut jar = w.session_of("ada");
+        let slow = w.slow(&jar, add(1));
+        w.store.fault(0, fault);
+        let step = w.start(slow);
+        let step = w.resume(step);
+        w.act(&mut jar, |loaded| loaded.elevate().unwrap());
+        let done = w.finish(step);
+        assert_eq!(done.result(), Err(CommitError::OutcomeUnknown));
+        assert_quiet(&done);
+        assert_eq!(w.peek(&jar, "n"), Some(n));
+    }
+}
+
+#[test]
 fn no_pair_of_faults_applies_an_update_twice_or_acknowledges_it_unwritten() {
     for first in Fault::ALL.into_iter().chain([Fault::Conflict]) {
         for second in Fault::ALL.into_iter().chain([Fault::Conflict]) {

@@ -269,6 +269,27 @@ fn a_login_proves_as_much_and_an_end_cancels_it() {
 }
 
 #[test]
+fn it_takes_a_rotation_in_however_far_behind_the_ticket_is_and_so_does_a_login() {
+    let acts: [fn(&mut Loaded); 2] =
+        [|loaded| loaded.elevate().unwrap(), |loaded| loaded.login("ada", Login::new()).unwrap()];
+    for act in acts {
+        let mut w = World::new();
+        let old = w.session_of("ada");
+        let mut jar = old.clone();
+        for _ in 0..limits::MAX_HOPS {
+            w.act(&mut jar, Loaded::rotate);
+        }
+        let done = w.request(&old, |loaded| {
+            act(loaded);
+            loaded.rotate();
+        });
+        assert_eq!(done.result(), Ok(()));
+        assert!(!has(&done, Event::TooManyHops));
+        assert!(!w.opens(&old) && w.opens(&ticket(&done).unwrap()));
+    }
+}
+
+#[test]
 fn a_failed_request_drops_it() {
     let mut w = World::new();
     let jar = w.session_of("ada");

@@ -1,8 +1,8 @@
 //! The end of a session: a tombstone on what is live, acknowledged only when it stands.
 
-use cloakroom_core::{CommitError, CookieChange, Done, End, Entry, Event, Loaded, Op};
+use cloakroom_core::{CommitError, CookieChange, Done, End, Entry, Event, Loaded, Login, Op};
 
-use crate::common::{Fault, SetCookie, World, add, has, ticket};
+use crate::common::{Fault, HOUR, SetCookie, World, add, has, ticket};
 
 fn assert_ended(done: &Done) {
     assert_eq!((done.result(), done.end()), (Ok(()), Some(End::Ended)));
@@ -296,4 +296,21 @@ fn dropping_the_edits_of_a_failed_request_never_drops_its_end() {
     let done = w.commit(session);
     assert_eq!((done.result(), done.cookie()), (Ok(()), CookieChange::Keep));
     assert_eq!((w.ops().as_str(), w.peek(&jar, "n")), ("load", Some(0)));
+}
+
+#[test]
+fn what_does_not_decode_can_be_read_once_it_is_to_end() {
+    let acts: [fn(&mut Loaded); 2] = [Loaded::destroy, |loaded| loaded.login("ada", Login::new()).unwrap()];
+    for act in acts {
+        let mut w = World::new();
+        let jar = w.sign_in();
+        w.put_text(&w.key(&jar), "damaged", HOUR);
+        let mut session = w.open(&jar);
+        assert!(w.access(&mut session).is_err());
+        let loaded = w.access(&mut session).unwrap();
+        assert!(!loaded.is_readable() && !loaded.is_new());
+        act(loaded);
+        assert!(loaded.is_readable() && loaded.is_new());
+        assert_eq!(loaded.get::<i64>("n"), Ok(None));
+    }
 }

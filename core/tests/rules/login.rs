@@ -267,6 +267,12 @@ fn a_login_after_a_destroy_carries_nothing_and_reports_the_end() {
     let done = w.commit(slow);
     assert_eq!((done.result(), done.end(), done.cookie().name()), (Ok(()), Some(End::AlreadyEnded), "set"));
     assert_eq!(w.peek(&ticket(&done).unwrap(), "n"), None);
+
+    let jar = w.sign_in();
+    let slow = w.slow(&jar, carrying);
+    w.store.evict(&w.key(&jar));
+    let done = w.commit(slow);
+    assert_eq!((done.result(), done.end(), done.cookie().name()), (Ok(()), Some(End::Vanished), "set"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How many sessions a user may have.
 
-use cloakroom_core::{CommitError, CookieChange, Done, Event, Excess, Loaded, Login, Step, limits};
+use cloakroom_core::{CommitError, CookieChange, Done, Event, Excess, Loaded, Login, Step, Which, limits};
 
 use crate::common::{Fault, HOUR, MINUTE, SECOND, World, has, ticket};
 
@@ -157,6 +157,43 @@ fn of_two_logins_at_once_never_each_ends_the_other() {
         let open = done.iter().filter(|done| ticket(done).is_some_and(|jar| w.opens(&jar))).count();
         assert_eq!((open, w.live().len()), (1, 1), "{order:b}");
         assert!(done.iter().all(|done| done.result().is_ok() == ticket(done).is_some()), "{order:b}");
+    }
+}
+
+#[test]
+fn of_two_logins_at_once_the_later_one_is_let_in() {
+    let (mut w, _) = with_sessions(0);
+    let sign_in = |w: &mut World| w.slow("", |loaded| loaded.login("ada", ending_oldest(1)).unwrap());
+    let earlier = sign_in(&mut w);
+    let mut earlier = w.start(earlier);
+    w.pass(SECOND);
+    let later = sign_in(&mut w);
+    let mut later = w.start(later);
+    for _ in 0..2 {
+        earlier = w.resume(earlier);
+        later = w.resume(later);
+    }
+    let earlier = w.finish(earlier);
+    assert_eq!((earlier.result(), earlier.cookie()), (Err(CommitError::Contention), CookieChange::Keep));
+    let later = w.finish(later);
+    assert_eq!(later.result(), Ok(()));
+    assert!(w.opens(&ticket(&later).unwrap()));
+}
+
+#[test]
+fn a_login_whose_session_is_ended_before_it_is_counted_is_lost() {
+    for login in [at_most(9), ending_oldest(9)] {
+        let (mut w, _) = with_sessions(1);
+        let own = w.sign_in();
+        let slow = w.slow(&own, |loaded| loaded.login("ada", login).unwrap());
+        let mut step = w.start(slow);
+        for _ in 0..2 {
+            step = w.resume(step);
+        }
+        assert_eq!(w.end_many("ada", Which::All, ""), Ok(2));
+        let done = w.finish(step);
+        assert_eq!((done.result(), done.cookie()), (Err(CommitError::Lost), CookieChange::Keep));
+        assert!(w.opens(&own) && w.members("ada").is_empty());
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloakroom_core::{CommitError, CookieChange, DecodeError, End, LoadError, Loaded, Login, limits};
 
-use crate::common::{HOUR, MINUTE, World, add, ticket};
+use crate::common::{Fault, HOUR, MINUTE, SECOND, World, add, ticket};
 
 fn ada(loaded: &mut Loaded) {
     loaded.login("ada", Login::new()).unwrap();
@@ -105,6 +105,78 @@ fn what_may_lead_to_a_live_session_is_not_signed_in_over() {
     let done = w.commit(session);
     assert_eq!(done.result(), Err(CommitError::Undecodable(DecodeError::UnsupportedMarker)));
     assert_eq!((done.cookie(), w.ops().as_str()), (CookieChange::Keep, ""));
+}
+
+#[test]
+fn what_no_longer_decodes_is_signed_in_over_unless_it_may_lead_to_a_live_session() {
+    for (text, result) in [
+        ("damaged", Ok(())),
+        (r#"{"format":1,"kind":"moved"}"#, Err(CommitError::Undecodable(DecodeError::UnsupportedMarker))),
+    ] {
+        let mut w = World::new();
+        let jar = w.sign_in();
+        let slow = w.slow(&jar, ada);
+        w.put_text(&w.key(&jar), text, HOUR);
+        let done = w.commit(slow);
+        assert_eq!((done.result(), ticket(&done).is_some()), (result, result.is_ok()), "{text}");
+        assert_eq!(w.members("ada").len(), usize::from(result.is_ok()), "{text}");
+        let stands = w.store.look(&w.key(&jar)).unwrap().value.as_bytes() == text.as_bytes();
+        assert_eq!(stands, result.is_err(), "{text}");
+    }
+}
+
+#[test]
+fn what_is_to_be_the_session_and_vanishes_is_told_to_nobody() {
+    let edits: [fn(&mut Loaded); 2] = [|loaded| loaded.login("ada", Login::new().carry("n")).unwrap(), Loaded::rotate];
+    for (edit, error) in edits.into_iter().zip([CommitError::Lost, CommitError::Store]) {
+        let mut w = World::new();
+        let jar = w.sign_in();
+        let slow = w.slow(&jar, edit);
+        assert_eq!(w.request(&jar, add(1)).result(), Ok(()));
+        let mut step = w.start(slow);
+        while w.live().len() == 1 {
+            step = w.resume(step);
+        }
+        let new = w.live().into_iter().find(|key| *key != w.key(&jar)).unwrap();
+        w.store.evict(&new);
+        let done = w.finish(step);
+        assert_eq!((done.result(), done.cookie()), (Err(error), CookieChange::Keep));
+        assert_eq!(w.peek(&jar, "n"), Some(1));
+    }
+}
+
+#[test]
+fn when_the_old_session_cannot_be_looked_at_nobody_is_signed_in() {
+    let mut w = World::new();
+    w.store.brings = false;
+    let jar = w.sign_in();
+    let slow = w.slow(&jar, ada);
+    assert_eq!(w.request(&jar, add(1)).result(), Ok(()));
+    w.ops();
+    w.store.fault(3, Fault::Failed);
+    let done = w.commit(slow);
+    assert_eq!((done.result(), done.cookie()), (Err(CommitError::Store), CookieChange::Keep));
+    assert_eq!(w.ops(), "create,enroll,replace,load,remove,unenroll", "what was made is removed");
+    assert_eq!((w.peek(&jar, "n"), w.live(), w.members("ada")), (Some(1), vec![w.key(&jar)], vec![]));
+}
+
+#[test]
+fn a_session_that_was_written_again_is_as_old_as_that_write() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let slow = w.slow(&jar, |loaded| loaded.login("ada", Login::new().carry("n")).unwrap());
+    assert_eq!(w.request(&jar, add(1)).result(), Ok(()));
+    let mut step = w.start(slow);
+    while w.live().len() == 1 {
+        step = w.resume(step);
+    }
+    w.pass(limits::DEFAULT_MAX_REQUEST - SECOND);
+    let done = w.finish(step);
+    let new = ticket(&done).unwrap();
+    let mut session = done.reopen();
+    w.pass(2 * SECOND);
+    add(1)(w.access(&mut session).unwrap());
+    assert_eq!((w.commit(session).result(), w.peek(&new, "n")), (Ok(()), Some(2)));
 }
 
 #[test]

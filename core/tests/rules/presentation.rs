@@ -325,3 +325,27 @@ fn a_predecessor_that_leads_elsewhere_is_left_alone() {
     assert_eq!(w.ops(), "load,load");
     assert_eq!(w.record(&w.key(&new)).predecessor, Some(w.key(&old)));
 }
+
+#[test]
+fn a_session_that_vanishes_or_runs_out_between_two_commits_of_a_request_is_lost() {
+    for vanishes in [true, false] {
+        let (mut w, _, new) = renewed();
+        let slow = w.slow(&new, add(1));
+        w.store.fault(3, Fault::Failed);
+        let done = w.commit(slow);
+        assert_eq!((done.result(), w.ops().as_str()), (Ok(()), "load,replace,load,replace,replace"));
+        let mut session = done.reopen();
+        let key = w.key(&new);
+        if vanishes {
+            w.store.evict(&key);
+        } else {
+            let record = w.record(&key);
+            w.put(&key, &Entry::Record(Box::new(record)), 40 * MINUTE);
+        }
+        w.ops();
+        add(1)(w.access(&mut session).unwrap());
+        let done = w.commit(session);
+        assert_eq!((done.result(), done.cookie()), (Err(CommitError::Lost), CookieChange::Keep));
+        assert_eq!(w.ops(), "load");
+    }
+}

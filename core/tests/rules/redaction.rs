@@ -284,4 +284,13 @@ fn what_is_printed_is_not_nothing() {
     let (_, _, secrets) = signed_in();
     assert!(secrets.seen.iter().any(|text| text.contains("Done") && text.contains("set")));
     assert_eq!(Event::NAMES[Event::ForgedToken.index()], Event::ForgedToken.name());
+    assert_eq!(format!("{:?}", Label::new(SECRET).unwrap()), "Label(..)");
+    let mut w = World::new();
+    let engine = format!("{:?}", w.engine);
+    assert!(engine.contains("CsrfTokens(Macs { primary: KeyId(1), accepted: [] })"), "{engine}");
+    let listing = format!("{:?}", w.listing(SECRET, ""));
+    assert!(listing.contains("RosterIo { op: List"), "{listing}");
+    let mut session = w.slow("", |loaded| loaded.login(SECRET, Login::new().carry("n")).unwrap());
+    let loaded = format!("{:?}", w.access(&mut session).unwrap());
+    assert!(loaded.contains("LoginMark { carry: 0, .. }"), "{loaded}");
 }

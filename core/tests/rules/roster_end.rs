@@ -1,5 +1,7 @@
 //! The end of many sessions of a user: acknowledged when all of them have ended.
 
+use std::time::Duration;
+
 use cloakroom_core::{
     CommitError, CookieChange, DecodeError, End, EndCause, Entry, Loaded, Login, Op, OpKind, Outcome, RosterError,
     RosterStep, Which, limits,
@@ -353,6 +355,35 @@ fn pointers_are_followed_as_far_as_by_others() {
     }
     assert_eq!(w.drive(step), Ok(1));
     assert!(!w.opens(&jar));
+}
+
+#[test]
+fn a_session_that_moved_on_farther_is_contention_and_the_next_try_ends_it() {
+    let moves: [fn(&mut Loaded); 2] = [Loaded::rotate, |loaded| loaded.elevate().unwrap()];
+    for edit in moves {
+        let (mut w, jars) = sessions(1);
+        let mut jar = jars[0].clone();
+        let step = w.ending("ada", Which::All, "");
+        let step = w.advance(step);
+        for _ in 0..=limits::MAX_HOPS {
+            w.act(&mut jar, edit);
+        }
+        assert_eq!(w.drive(step), Err(RosterError::Contention));
+        assert!(w.opens(&jar));
+        assert_eq!(w.end_many("ada", Which::All, ""), Ok(1));
+        assert!(!w.opens(&jar));
+    }
+}
+
+#[test]
+fn a_list_is_good_for_as_long_as_a_request_may_take() {
+    for (after, ops) in [(Duration::ZERO, "list"), (Duration::from_millis(1), "list,list")] {
+        let (mut w, _) = sessions(0);
+        let step = w.ending("ada", Which::All, "");
+        w.pass(limits::DEFAULT_MAX_REQUEST + after);
+        assert_eq!(w.drive(step), Ok(0));
+        assert_eq!(w.ops(), ops);
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Tickets that a login or an elevation gave up a moment ago.
 
-use cloakroom_core::{CommitError, CookieChange, End, EndCause, Ended, Entry, Event, Loaded, Nonce, StoreKey, limits};
+use cloakroom_core::{
+    CommitError, CookieChange, End, EndCause, Ended, Entry, Event, Loaded, Login, Nonce, StoreKey, limits,
+};
 
 use crate::common::{HOUR, SECOND, World, add, has, ticket};
 
@@ -50,6 +52,23 @@ fn writes_after_a_destroy_are_lost_too() {
     });
     assert_eq!((done.result(), done.cookie()), (Err(CommitError::Lost), CookieChange::Keep));
     assert!(w.live().is_empty());
+}
+
+#[test]
+fn a_login_with_it_signs_in_all_the_same() {
+    for destroys in [false, true] {
+        let (mut w, jar) = given_up(EndCause::Login, None);
+        let done = w.request(&jar, |loaded| {
+            if destroys {
+                loaded.destroy();
+            }
+            loaded.login("ada", Login::new()).unwrap();
+            add(1)(loaded);
+        });
+        assert_eq!(done.result(), Ok(()));
+        let new = ticket(&done).unwrap();
+        assert_eq!((w.who(&new).as_deref(), w.peek(&new, "n")), (Some("ada"), Some(1)));
+    }
 }
 
 #[test]

@@ -36,7 +36,9 @@ async fn a_login_gives_a_new_session_and_the_old_ticket_opens_nothing() {
     session.logout().await.unwrap();
     finish(&session).await;
     assert_eq!(user_of(&w, &after).await, None);
-    assert!(w.sessions.of_user("alice").unwrap().list().await.unwrap().is_empty());
+    let sessions = w.sessions.of_user("alice").unwrap();
+    assert!(sessions.list().await.unwrap().is_empty());
+    assert_eq!(format!("{sessions:?}"), "UserSessions { .. }");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Indexes of the memory store: what they count, when they go, and that they leave nothing.
 
-use std::{thread, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use allocation_counter::measure;
 use cloakroom_core::StoreKey;
@@ -149,6 +149,24 @@ fn a_sweep_drops_members_that_have_expired_and_nothing_else() {
     }
     runtime.advance(MINUTE);
     assert_eq!((store.metrics().members, store.metrics().bytes), (0, 0));
+}
+
+#[test]
+fn sessions_find_the_indexes_of_the_store() {
+    let (_, store) = unswept(MemoryStore::builder());
+    assert!(store.directory().is_some() && Arc::new(store).directory().is_some());
+}
+
+#[test]
+fn a_list_has_no_more_than_it_is_asked_for_and_tells_how_many_there_are() {
+    let (_, store) = unswept(MemoryStore::builder());
+    for member in 0..3 {
+        enroll(&store, 1, member, TTL).unwrap();
+    }
+    for limit in 0..5 {
+        let members = at_once(store.list(&index(1), limit)).unwrap();
+        assert_eq!((members.keys.len(), members.total), (limit.min(3), 3));
+    }
 }
 
 #[test]
