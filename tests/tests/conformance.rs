@@ -14,6 +14,7 @@ use std::{
 };
 
 use cloakroom_async_std::AsyncStd;
+use cloakroom_memcached::{MemcachedConfig, MemcachedConfigError};
 use cloakroom_redb::RedbStore;
 use cloakroom_redis::{RedisConfig, RedisConfigError};
 use cloakroom_runtime::{BoxFuture, Runtime};
@@ -21,7 +22,9 @@ use cloakroom_smol::Smol;
 use cloakroom_store::MemoryStore;
 use cloakroom_tests::{
     conformance::{Bench, CASES, Case, Lack},
-    servers::{Cluster, ClusterOptions, Options, Redis, Require, Sentinel, SentinelOptions},
+    servers::{
+        Cluster, ClusterOptions, Memcached, MemcachedOptions, Options, Redis, Require, Sentinel, SentinelOptions,
+    },
 };
 use cloakroom_tokio::Tokio;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(AT_ONCE);
     let conclusion = libtest_mimic::run(&arguments, trials());
     // Nothing drops what is static.
+    MEMCACHED.stop();
     STANDALONE.stop();
     SENTINEL.stop();
     CLUSTER.stop();
@@ -43,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn trials() -> Vec<Trial> {
-    let redis = Require::check("redis");
+    let (memcached, redis) = (Require::check("memcached"), Require::check("redis"));
     // The stores in turn, so that no server does all the work at once.
     let cells = CASES
         .iter()
@@ -51,7 +55,11 @@ fn trials() -> Vec<Trial> {
     cells
         .map(|(case, host, store)| {
             let name = format!("{}::{}::{}", store.name, host.name, case.name());
-            let needs = if store.needs_redis { &redis } else { &Require::Available };
+            let needs = match store.needs {
+                None => &Require::Available,
+                Some(Server::Memcached) => &memcached,
+                Some(Server::Redis) => &redis,
+            };
             needs.trial(name, move || check(case, host, store))
         })
         .collect()
@@ -89,9 +97,16 @@ fn tokio() -> &'static tokio::runtime::Runtime {
     RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
 }
 
+/// Whose program a store needs.
+#[derive(Clone, Copy)]
+enum Server {
+    Memcached,
+    Redis,
+}
+
 struct StoreKind {
     name: &'static str,
-    needs_redis: bool,
+    needs: Option<Server>,
     open: fn(Arc<dyn Runtime>) -> Opening,
 }
 
@@ -107,25 +122,49 @@ impl From<Bench> for Opened {
     }
 }
 
-const STORES: [StoreKind; 5] = [
-    StoreKind { name: "memory", needs_redis: false, open: |runtime| Box::pin(memory(runtime)) },
-    StoreKind { name: "redb", needs_redis: false, open: |runtime| Box::pin(redb(runtime)) },
+const STORES: [StoreKind; 6] = [
+    StoreKind {
+        name: "memcached",
+        needs: Some(Server::Memcached),
+        open: |runtime| {
+            Box::pin(async { memcached(MemcachedConfig::servers(MEMCACHED.url()?.split(' ')), runtime).await })
+        },
+    },
+    StoreKind { name: "memory", needs: None, open: |runtime| Box::pin(memory(runtime)) },
+    StoreKind { name: "redb", needs: None, open: |runtime| Box::pin(redb(runtime)) },
     StoreKind {
         name: "redis-standalone",
-        needs_redis: true,
+        needs: Some(Server::Redis),
         open: |runtime| Box::pin(async { redis(RedisConfig::new(&STANDALONE.url()?), runtime).await }),
     },
     StoreKind {
         name: "redis-sentinel",
-        needs_redis: true,
+        needs: Some(Server::Redis),
         open: |runtime| Box::pin(async { redis(RedisConfig::new(&SENTINEL.url()?), runtime).await }),
     },
     StoreKind {
         name: "redis-cluster",
-        needs_redis: true,
+        needs: Some(Server::Redis),
         open: |runtime| Box::pin(async { redis(RedisConfig::new(&CLUSTER.url()?), runtime).await }),
     },
 ];
+
+async fn memcached(
+    config: Result<MemcachedConfig, MemcachedConfigError>,
+    runtime: Arc<dyn Runtime>,
+) -> Result<Opened, String> {
+    static OPENED: AtomicUsize = AtomicUsize::new(0);
+    let prefix = format!("case-{}:", OPENED.fetch_add(1, Ordering::Relaxed));
+    let config = config.and_then(|config| config.key_prefix(&prefix)).map_err(|error| error.to_string())?;
+    let config = config.deadline(PATIENCE).check_server(false);
+    let connect = || async {
+        config.clone().connect(Arc::clone(&runtime)).await.map(Arc::new).map_err(|error| error.to_string())
+    };
+    let (store, second) = (connect().await?, connect().await?);
+    let bench = Bench::new(store, runtime).second_handle(second).keys_of_its_own();
+    // A second for the part of one that is left of it, and one for the tick of the server's clock.
+    Ok(bench.granularity(Duration::from_secs(2)).lacking(Lack::Directory).into())
+}
 
 async fn memory(runtime: Arc<dyn Runtime>) -> Result<Opened, String> {
     let store = MemoryStore::new(Arc::clone(&runtime));
@@ -153,6 +192,12 @@ async fn redis(config: Result<RedisConfig, RedisConfigError>, runtime: Arc<dyn R
     Ok(bench.lacking(Lack::VersionsOfStates).into())
 }
 
+// Two, of which each has a part of the keys; the largest record fits, and nothing is evicted.
+static MEMCACHED: Shared<[Memcached; 2]> = Shared::new(|| {
+    let start = || Memcached::start(MemcachedOptions::new().arguments(["-M", "-m", "512", "-I", "2m"]));
+    let servers = [start(), start()];
+    (servers.each_ref().map(Memcached::url).join(" "), servers)
+});
 // No node may take another to be down because the machine is busy.
 static STANDALONE: Shared<Redis> = Shared::new(|| {
     let server = Redis::start(Options::new());

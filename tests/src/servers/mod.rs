@@ -7,6 +7,7 @@
 
 mod certificates;
 mod cluster;
+mod memcached;
 mod process;
 mod redis;
 mod require;
@@ -17,6 +18,7 @@ pub(crate) use self::process::free_port;
 pub use self::{
     certificates::Certificates,
     cluster::{Cluster, ClusterOptions, slot_of},
+    memcached::{Memcached, MemcachedOptions},
     redis::{Options, Redis},
     require::Require,
     resp::{Connection, Reply},
