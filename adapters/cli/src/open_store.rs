@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use cloakroom_core::Engine;
+use cloakroom_memcached::MemcachedStore;
 use cloakroom_redb::{OpenError, RedbConfig, RedbStore};
 use cloakroom_redis::RedisStore;
 use cloakroom_runtime::Runtime;
@@ -13,6 +14,7 @@ use crate::{holder::Holder, store_url::StoreUrl};
 
 /// A store that is open.
 pub(crate) enum OpenStore {
+    Memcached(MemcachedStore),
     Memory(MemoryStore),
     Redb(RedbStore),
     Redis(RedisStore),
@@ -44,6 +46,9 @@ impl OpenStore {
                 Err(error) => Err(anyhow!("{error}{}", advice.otherwise)),
             },
             // Who asked for a server wants to know at once that it is not there, or does not let them in.
+            StoreUrl::Memcached { config, place } => {
+                config.connect(runtime).await.map(Self::Memcached).with_context(|| format!("no store at {place}"))
+            }
             StoreUrl::Redis { config, place } => {
                 config.connect(runtime).await.map(Self::Redis).with_context(|| format!("no store at {place}"))
             }
@@ -54,6 +59,7 @@ impl OpenStore {
     pub(crate) fn sessions(&self, engine: Engine, runtime: &Arc<dyn Runtime>) -> Sessions {
         let runtime = Arc::clone(runtime);
         match self {
+            Self::Memcached(store) => Sessions::builder(engine, store.clone(), runtime),
             Self::Memory(store) => Sessions::builder(engine, store.clone(), runtime),
             Self::Redb(store) => Sessions::builder(engine, store.clone(), runtime),
             Self::Redis(store) => Sessions::builder(engine, store.clone(), runtime),
@@ -64,6 +70,7 @@ impl OpenStore {
     /// Returns it as a store of whatever type.
     pub(crate) fn as_dyn(&self) -> &dyn DynStore {
         match self {
+            Self::Memcached(store) => store,
             Self::Memory(store) => store,
             Self::Redb(store) => store,
             Self::Redis(store) => store,

@@ -8,12 +8,13 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
+use cloakroom_memcached::MemcachedConfig;
 use cloakroom_redis::RedisConfig;
 use etcetera::BaseStrategy as _;
 
 /// What there is, for those who asked for something else.
-const KINDS: &str =
-    "memory:, redb:PATH, redis://.., rediss://.., redis+unix://.., redis+sentinel://.. or redis+cluster://..";
+const KINDS: &str = "memory:, redb:PATH, redis://.., rediss://.., redis+unix://.., redis+sentinel://.., redis+cluster://.., \
+                     memcached://.. or memcached+unix://..";
 
 /// What `--store` says: a URL, or `env:NAME` for a variable that has one.
 ///
@@ -36,6 +37,11 @@ impl fmt::Debug for StoreOption {
 /// A store that is not open yet.
 #[derive(Debug)]
 pub(crate) enum StoreUrl {
+    Memcached {
+        config: Box<MemcachedConfig>,
+        /// Where the servers are.
+        place: String,
+    },
     Memory,
     Redb(PathBuf),
     Redis {
@@ -75,6 +81,9 @@ impl StoreUrl {
             Some(("redb", path)) => Ok(Self::Redb(path::absolute(path).context("redb: no path")?)),
             Some((scheme, _)) if scheme.starts_with("redis") => {
                 Ok(Self::Redis { config: Box::new(RedisConfig::new(url)?), place: place(url) })
+            }
+            Some((scheme, _)) if scheme.starts_with("memcached") => {
+                Ok(Self::Memcached { config: Box::new(MemcachedConfig::new(url)?), place: hosts(url) })
             }
             _ => bail!("there is no such store; there is {KINDS}"),
         }
@@ -126,11 +135,18 @@ fn place(url: &str) -> String {
     }
 }
 
+/// Says where the servers of a URL are that has no user.
+fn hosts(url: &str) -> String {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let hosts = rest.split('?').next().unwrap_or_default();
+    hosts.strip_suffix('/').unwrap_or(hosts).replace(',', ", ")
+}
+
 #[cfg(test)]
 mod tests {
     use std::{ffi::OsString, path::absolute};
 
-    use super::{StoreOption, StoreUrl, place};
+    use super::{StoreOption, StoreUrl, hosts, place};
 
     #[test]
     fn a_place_has_nothing_of_the_user() {
@@ -150,12 +166,29 @@ mod tests {
     }
 
     #[test]
+    fn a_memcached_is_where_its_hosts_are() {
+        for (url, expected) in [
+            ("memcached://localhost", "localhost"),
+            ("memcached://a,b:11212,[::1]/?weights=1,2,1", "a, b:11212, [::1]"),
+            ("memcached+unix:///run/memcached.sock", "/run/memcached.sock"),
+        ] {
+            let StoreUrl::Memcached { place, .. } = StoreUrl::parse(url).unwrap() else { panic!("{url}") };
+            assert_eq!((place.as_str(), hosts(url).as_str()), (expected, expected));
+        }
+    }
+
+    #[test]
     fn an_error_has_nothing_of_the_url() {
         for url in [
             "redis://user:secret@host:port",
             "redis://user:sec/ret@host",
             "redis+sentinel://user:secret@host:1",
             "redis:user:secret@host",
+            "memcached://user:secret@host",
+            "memcached://host/secret",
+            "memcached://host?secret",
+            "memcached://secret host",
+            "memcached:secret",
             "rredis://user:secret@host",
             "user:secret@host",
             "secret",

@@ -8,6 +8,8 @@ use crate::{open_store::OpenStore, store_url::StoreUrl};
 #[derive(Clone, Debug)]
 pub(super) enum Place {
     File(PathBuf),
+    /// With the servers.
+    Memcached(String),
     Memory,
     /// With the servers.
     Redis(String),
@@ -46,7 +48,7 @@ impl OpenStore {
                 }
             }
             // Others may use it as well.
-            Self::Redis(_) => Size::default(),
+            Self::Memcached(_) | Self::Redis(_) => Size::default(),
         }
     }
 }
@@ -54,6 +56,7 @@ impl OpenStore {
 impl Place {
     pub(super) fn of(url: &StoreUrl) -> Self {
         match url {
+            StoreUrl::Memcached { place, .. } => Self::Memcached(place.clone()),
             StoreUrl::Memory => Self::Memory,
             StoreUrl::Redb(path) => Self::File(path.clone()),
             StoreUrl::Redis { place, .. } => Self::Redis(place.clone()),
@@ -64,6 +67,7 @@ impl Place {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::File(_) => "redb",
+            Self::Memcached(_) => "memcached",
             Self::Memory => "memory",
             Self::Redis(_) => "redis",
         }
@@ -75,6 +79,9 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}: sessions survive a restart", path.display()),
+            Self::Memcached(place) => {
+                write!(f, "memcached at {place}: sessions survive a restart of this process, not of the servers")
+            }
             Self::Memory => f.write_str("memory: sessions end with this process"),
             Self::Redis(place) => write!(f, "redis at {place}: sessions survive a restart of this process"),
         }

@@ -176,6 +176,10 @@ fn facts_of(facts: &Facts, stored: Option<&Stored>) -> Markup {
                         "The file " code { (path.file_name().unwrap_or_default().display()) }
                         ": sessions survive a restart"
                     }
+                    Place::Memcached(place) => {
+                        "memcached at " code { (place) }
+                        ": sessions survive a restart of this process, not of the servers"
+                    }
                     Place::Memory => "This process's memory: all sessions end with it",
                     Place::Redis(place) => { "Redis at " code { (place) } ": sessions survive a restart of this process" }
                 }

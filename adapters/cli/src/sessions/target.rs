@@ -109,6 +109,9 @@ impl Target {
         let mut url = StoreUrl::read(Some(&args.store))?;
         match (&mut url, &args.server_prefix) {
             (StoreUrl::Memory, _) => bail!("memory: lives in the process of its server, and no other can look into it"),
+            (StoreUrl::Memcached { .. }, _) => {
+                bail!("memcached lists no keys and keeps no index, so that there is nothing to look through")
+            }
             (StoreUrl::Redb(_), Some(_)) => bail!("--server-prefix: only a Redis has one"),
             // Opening it would make it.
             (StoreUrl::Redb(path), None) => match path.metadata() {

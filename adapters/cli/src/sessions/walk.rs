@@ -19,6 +19,7 @@ pub(super) enum Walk {
 impl Walk {
     pub(super) fn entries(store: &OpenStore, prefix: &str) -> anyhow::Result<Self> {
         Ok(match store {
+            OpenStore::Memcached(_) => bail!("memcached lists no keys"),
             OpenStore::Memory(_) => bail!("memory: is not walked over"),
             OpenStore::Redb(store) => Self::Redb(store.walk_entries(prefix)),
             OpenStore::Redis(store) => Self::Redis(store.walk_entries(prefix)),
@@ -27,6 +28,7 @@ impl Walk {
 
     pub(super) fn indexes(store: &OpenStore, prefix: &str) -> anyhow::Result<Self> {
         Ok(match store {
+            OpenStore::Memcached(_) => bail!("memcached lists no keys"),
             OpenStore::Memory(_) => bail!("memory: is not walked over"),
             OpenStore::Redb(store) => Self::Redb(store.walk_indexes(prefix)),
             OpenStore::Redis(store) => Self::Redis(store.walk_indexes(prefix)),
