@@ -14,6 +14,7 @@ use std::{
 };
 
 use cloakroom_async_std::AsyncStd;
+use cloakroom_http::HttpConfig;
 use cloakroom_memcached::{MemcachedConfig, MemcachedConfigError};
 use cloakroom_redb::RedbStore;
 use cloakroom_redis::{RedisConfig, RedisConfigError};
@@ -24,6 +25,7 @@ use cloakroom_tests::{
     conformance::{Bench, CASES, Case, Lack},
     servers::{
         Cluster, ClusterOptions, Memcached, MemcachedOptions, Options, Redis, Require, Sentinel, SentinelOptions,
+        Service, ServiceOptions,
     },
 };
 use cloakroom_tokio::Tokio;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     STANDALONE.stop();
     SENTINEL.stop();
     CLUSTER.stop();
+    SERVICES.iter().flatten().for_each(Shared::stop);
     conclusion.exit_code()
 }
 
@@ -122,7 +125,9 @@ impl From<Bench> for Opened {
     }
 }
 
-const STORES: [StoreKind; 6] = [
+const STORES: [StoreKind; 8] = [
+    StoreKind { name: "http-memory", needs: None, open: |runtime| Box::pin(http(&SERVICES[0], runtime)) },
+    StoreKind { name: "http-redis", needs: Some(Server::Redis), open: |runtime| Box::pin(http_redis(runtime)) },
     StoreKind {
         name: "memcached",
         needs: Some(Server::Memcached),
@@ -179,6 +184,24 @@ async fn redb(runtime: Arc<dyn Runtime>) -> Result<Opened, String> {
     Ok(Opened { bench, _folder: Some(folder) })
 }
 
+/// Asks a service of its own on each runtime, so that its keys are nobody else's.
+async fn http(services: &'static [Shared<Service>; 3], runtime: Arc<dyn Runtime>) -> Result<Opened, String> {
+    let name = format!("{runtime:?}");
+    let host = HOSTS.iter().position(|host| format!("{:?}", (host.runtime)()) == name);
+    let url = services[host.ok_or("a runtime of this test")?].url()?;
+    let config = HttpConfig::new(&url).map_err(|error| error.to_string())?.deadline(PATIENCE);
+    let connect = || async {
+        config.clone().connect(Arc::clone(&runtime)).await.map(Arc::new).map_err(|error| format!("{error:?}"))
+    };
+    let (store, second) = (connect().await?, connect().await?);
+    Ok(Bench::new(store, runtime).second_handle(second).keys_of_its_own().into())
+}
+
+async fn http_redis(runtime: Arc<dyn Runtime>) -> Result<Opened, String> {
+    let opened = http(&SERVICES[1], runtime).await?;
+    Ok(opened.bench.lacking(Lack::VersionsOfStates).into())
+}
+
 async fn redis(config: Result<RedisConfig, RedisConfigError>, runtime: Arc<dyn Runtime>) -> Result<Opened, String> {
     static OPENED: AtomicUsize = AtomicUsize::new(0);
     let prefix = format!("case-{}:", OPENED.fetch_add(1, Ordering::Relaxed));
@@ -211,6 +234,22 @@ static CLUSTER: Shared<Cluster> = Shared::new(|| {
     let server = Cluster::start(ClusterOptions::new().node_timeout(PATIENCE));
     (server.url(), server)
 });
+
+/// A service for each runtime, over memory and over Redis.
+static SERVICES: [[Shared<Service>; 3]; 2] =
+    [[const { Shared::new(|| service("memory:")) }; 3], [const { Shared::new(service_of_redis) }; 3]];
+
+fn service(store: &str) -> (String, Service) {
+    let service = Service::start(ServiceOptions::new(store).set("--deadline", "30s").set("--log", "error"));
+    (service.url(), service)
+}
+
+fn service_of_redis() -> (String, Service) {
+    static DATABASE: AtomicUsize = AtomicUsize::new(1);
+    // A database of its own, as others' keys are their own too.
+    let database = DATABASE.fetch_add(1, Ordering::Relaxed);
+    service(&format!("{}/{database}", STANDALONE.url().unwrap()))
+}
 
 /// A server that the first case that needs it starts.
 struct Shared<S> {

@@ -1,5 +1,5 @@
-//! Cloakroom's tool: makes keys, says what a token is worth, lists and ends sessions, compacts files of them, and serves
-//! a demo.
+//! Cloakroom's tool: makes keys, says what a token is worth, lists and ends sessions, compacts files of them, serves
+//! stores over HTTP, and a demo.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,7 @@ mod inspect;
 mod keygen;
 mod keys;
 mod open_store;
+mod serve;
 mod sessions;
 mod signals;
 mod store_url;
@@ -21,7 +22,7 @@ use clap::{
     error::{ContextKind, ContextValue},
 };
 
-/// Web sessions for Rust servers: keys, tokens, sessions in their stores, and a demo.
+/// Web sessions for Rust servers: keys, tokens, sessions in their stores, a session service, and a demo.
 #[derive(Debug, Parser)]
 #[command(name = "cloakroom", version, propagate_version = true)]
 struct Cli {
@@ -35,6 +36,7 @@ enum Command {
     Demo(demo::Options),
     Inspect(inspect::Options),
     Keygen(keygen::Options),
+    Serve(serve::Options),
     Sessions(sessions::Options),
 }
 
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(options).map(|()| ExitCode::SUCCESS),
         Command::Inspect(options) => inspect::run(options),
         Command::Keygen(options) => keygen::run(options).map(|()| ExitCode::SUCCESS),
+        Command::Serve(options) => serve::run(options).map(|()| ExitCode::SUCCESS),
         Command::Sessions(options) => sessions::run(options),
     };
     result.unwrap_or_else(|error| {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use cloakroom_core::Engine;
+use cloakroom_http::HttpStore;
 use cloakroom_memcached::MemcachedStore;
 use cloakroom_redb::{OpenError, RedbConfig, RedbStore};
 use cloakroom_redis::RedisStore;
@@ -15,6 +16,7 @@ use crate::{holder::Holder, store_url::StoreUrl};
 /// A store that is open.
 pub(crate) enum OpenStore {
     Memcached(MemcachedStore),
+    Http(HttpStore),
     Memory(MemoryStore),
     Redb(RedbStore),
     Redis(RedisStore),
@@ -36,6 +38,9 @@ impl OpenStore {
     ) -> anyhow::Result<Self> {
         let runtime = Arc::clone(runtime);
         match url {
+            StoreUrl::Http { config, place } => {
+                config.connect(runtime).await.map(Self::Http).with_context(|| format!("no store at {place}"))
+            }
             StoreUrl::Memory => Ok(Self::Memory(MemoryStore::builder().sweep_every(sweep_every).build(runtime))),
             StoreUrl::Redb(path) => match RedbConfig::new(path).sweep_every(sweep_every).open(runtime).await {
                 Ok(store) => Ok(Self::Redb(store)),
@@ -60,6 +65,7 @@ impl OpenStore {
         let runtime = Arc::clone(runtime);
         match self {
             Self::Memcached(store) => Sessions::builder(engine, store.clone(), runtime),
+            Self::Http(store) => Sessions::builder(engine, store.clone(), runtime),
             Self::Memory(store) => Sessions::builder(engine, store.clone(), runtime),
             Self::Redb(store) => Sessions::builder(engine, store.clone(), runtime),
             Self::Redis(store) => Sessions::builder(engine, store.clone(), runtime),
@@ -71,6 +77,7 @@ impl OpenStore {
     pub(crate) fn as_dyn(&self) -> &dyn DynStore {
         match self {
             Self::Memcached(store) => store,
+            Self::Http(store) => store,
             Self::Memory(store) => store,
             Self::Redb(store) => store,
             Self::Redis(store) => store,

@@ -8,13 +8,17 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
+use cloakroom_http::HttpConfig;
 use cloakroom_memcached::MemcachedConfig;
 use cloakroom_redis::RedisConfig;
 use etcetera::BaseStrategy as _;
 
 /// What there is, for those who asked for something else.
 const KINDS: &str = "memory:, redb:PATH, redis://.., rediss://.., redis+unix://.., redis+sentinel://.., redis+cluster://.., \
-                     memcached://.. or memcached+unix://..";
+                     memcached://.., memcached+unix://.., http://.. or https://..";
+
+/// The variable with the token of a session service, whose URL takes none.
+const HTTP_TOKEN: &str = "CLOAKROOM_HTTP_TOKEN";
 
 /// What `--store` says: a URL, or `env:NAME` for a variable that has one.
 ///
@@ -37,6 +41,11 @@ impl fmt::Debug for StoreOption {
 /// A store that is not open yet.
 #[derive(Debug)]
 pub(crate) enum StoreUrl {
+    Http {
+        config: Box<HttpConfig>,
+        /// The URL, which takes no secrets.
+        place: String,
+    },
     Memcached {
         config: Box<MemcachedConfig>,
         /// Where the servers are.
@@ -79,6 +88,14 @@ impl StoreUrl {
             // What somebody meant by it, only they know.
             Some(("redb", path)) if path.starts_with("//") => bail!("redb: takes a path as it is: redb:PATH"),
             Some(("redb", path)) => Ok(Self::Redb(path::absolute(path).context("redb: no path")?)),
+            Some(("http" | "https", _)) => {
+                let config = HttpConfig::new(url)?;
+                let config = match env::var(HTTP_TOKEN) {
+                    Ok(token) => config.token(&token).context(HTTP_TOKEN)?,
+                    Err(_) => config,
+                };
+                Ok(Self::Http { config: Box::new(config), place: url.to_owned() })
+            }
             Some((scheme, _)) if scheme.starts_with("redis") => {
                 Ok(Self::Redis { config: Box::new(RedisConfig::new(url)?), place: place(url) })
             }

@@ -13,6 +13,7 @@ mod redis;
 mod require;
 mod resp;
 mod sentinel;
+mod service;
 
 pub(crate) use self::process::free_port;
 pub use self::{
@@ -23,4 +24,5 @@ pub use self::{
     require::Require,
     resp::{Connection, Reply},
     sentinel::{Sentinel, SentinelOptions},
+    service::{Said, Service, ServiceOptions},
 };

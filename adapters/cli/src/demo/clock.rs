@@ -10,7 +10,7 @@ use std::{
 use cloakroom_runtime::{BoxFuture, Runtime};
 use hyper::rt::{Sleep, Timer};
 
-pub(super) struct Clock(pub(super) Arc<dyn Runtime>);
+pub(crate) struct Clock(pub(crate) Arc<dyn Runtime>);
 
 impl Timer for Clock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {

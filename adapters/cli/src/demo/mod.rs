@@ -40,14 +40,17 @@ use cloakroom_store::{Sessions, StoreFailure};
 use cloakroom_tower::{CsrfLayer, SessionError, SessionLayer};
 use futures_util::future::select;
 
-pub(crate) use self::options::{INSECURE_COOKIE, Options};
+pub(crate) use self::{
+    clock::Clock,
+    options::{INSECURE_COOKIE, Options},
+    store::Place,
+};
 use self::{
     error::{Failure, Shown},
     history::History,
     posts::Posts,
     ring::Ring,
     runtime::RuntimeName,
-    store::Place,
     users::Users,
 };
 use crate::{

@@ -6,8 +6,10 @@ use crate::{open_store::OpenStore, store_url::StoreUrl};
 
 /// Where sessions are kept, for those who look.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(crate) enum Place {
     File(PathBuf),
+    /// With the URL of the service.
+    Http(String),
     /// With the servers.
     Memcached(String),
     Memory,
@@ -48,14 +50,15 @@ impl OpenStore {
                 }
             }
             // Others may use it as well.
-            Self::Memcached(_) | Self::Redis(_) => Size::default(),
+            Self::Http(_) | Self::Memcached(_) | Self::Redis(_) => Size::default(),
         }
     }
 }
 
 impl Place {
-    pub(super) fn of(url: &StoreUrl) -> Self {
+    pub(crate) fn of(url: &StoreUrl) -> Self {
         match url {
+            StoreUrl::Http { place, .. } => Self::Http(place.clone()),
             StoreUrl::Memcached { place, .. } => Self::Memcached(place.clone()),
             StoreUrl::Memory => Self::Memory,
             StoreUrl::Redb(path) => Self::File(path.clone()),
@@ -67,6 +70,7 @@ impl Place {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::File(_) => "redb",
+            Self::Http(_) => "http",
             Self::Memcached(_) => "memcached",
             Self::Memory => "memory",
             Self::Redis(_) => "redis",
@@ -82,6 +86,7 @@ impl fmt::Display for Place {
             Self::Memcached(place) => {
                 write!(f, "memcached at {place}: sessions survive a restart of this process, not of the servers")
             }
+            Self::Http(place) => write!(f, "the service at {place}: sessions survive a restart of this process"),
             Self::Memory => f.write_str("memory: sessions end with this process"),
             Self::Redis(place) => write!(f, "redis at {place}: sessions survive a restart of this process"),
         }

@@ -180,6 +180,7 @@ fn facts_of(facts: &Facts, stored: Option<&Stored>) -> Markup {
                         "memcached at " code { (place) }
                         ": sessions survive a restart of this process, not of the servers"
                     }
+                    Place::Http(place) => { "The service at " code { (place) } ": sessions survive a restart of this process" }
                     Place::Memory => "This process's memory: all sessions end with it",
                     Place::Redis(place) => { "Redis at " code { (place) } ": sessions survive a restart of this process" }
                 }

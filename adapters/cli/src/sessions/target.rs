@@ -112,7 +112,8 @@ impl Target {
             (StoreUrl::Memcached { .. }, _) => {
                 bail!("memcached lists no keys and keeps no index, so that there is nothing to look through")
             }
-            (StoreUrl::Redb(_), Some(_)) => bail!("--server-prefix: only a Redis has one"),
+            (StoreUrl::Http { .. }, None) => {}
+            (StoreUrl::Http { .. } | StoreUrl::Redb(_), Some(_)) => bail!("--server-prefix: only a Redis has one"),
             // Opening it would make it.
             (StoreUrl::Redb(path), None) => match path.metadata() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => bail!("there is no {}", path.display()),

@@ -20,6 +20,7 @@ impl Walk {
     pub(super) fn entries(store: &OpenStore, prefix: &str) -> anyhow::Result<Self> {
         Ok(match store {
             OpenStore::Memcached(_) => bail!("memcached lists no keys"),
+            OpenStore::Http(_) => bail!("a session service is not walked over; go to its store"),
             OpenStore::Memory(_) => bail!("memory: is not walked over"),
             OpenStore::Redb(store) => Self::Redb(store.walk_entries(prefix)),
             OpenStore::Redis(store) => Self::Redis(store.walk_entries(prefix)),
@@ -29,6 +30,7 @@ impl Walk {
     pub(super) fn indexes(store: &OpenStore, prefix: &str) -> anyhow::Result<Self> {
         Ok(match store {
             OpenStore::Memcached(_) => bail!("memcached lists no keys"),
+            OpenStore::Http(_) => bail!("a session service is not walked over; go to its store"),
             OpenStore::Memory(_) => bail!("memory: is not walked over"),
             OpenStore::Redb(store) => Self::Redb(store.walk_indexes(prefix)),
             OpenStore::Redis(store) => Self::Redis(store.walk_indexes(prefix)),
