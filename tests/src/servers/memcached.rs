@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io,
+    fs, io,
     net::{SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     path::PathBuf,
@@ -123,7 +122,17 @@ impl Memcached {
 
     /// Stops it, so that it answers nobody until [`resume`](Self::resume).
     pub fn pause(&self) {
-        self.process().signal(Signal::STOP);
+        let process = self.process();
+        process.signal(Signal::STOP);
+        // Each of its threads stops when it comes to it.
+        let tasks = format!("/proc/{}/task", process.id());
+        eventually("a server that stands still", || {
+            let Ok(mut tasks) = fs::read_dir(&tasks) else { return true };
+            tasks.all(|task| {
+                let stat = fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+                stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
+            })
+        });
     }
 
     /// Lets it go on.

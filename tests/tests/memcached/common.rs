@@ -14,7 +14,7 @@ use cloakroom_tokio::Tokio;
 pub(crate) const LONG: Duration = Duration::from_secs(600);
 /// What the first success after a server is back may take, and what a busy machine adds.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(2);
-pub(crate) const SLACK: Duration = Duration::from_millis(1000);
+pub(crate) const SLACK: Duration = Duration::from_millis(3000);
 
 /// Runs a test on tokio with two threads.
 pub(crate) fn on_tokio<T>(test: impl Future<Output = T>) -> T {

@@ -45,6 +45,11 @@ impl Script {
         format!("memcached://{}", self.address)
     }
 
+    /// Returns how many questions came over all connections.
+    pub(crate) fn reads(&self) -> usize {
+        self.traces.lock().unwrap().iter().map(|trace| trace.reads.len()).sum()
+    }
+
     /// Returns what happened on every connection, once it is as expected.
     #[track_caller]
     pub(crate) fn traces(&self, what: &str, holds: impl Fn(&[Trace]) -> bool) -> Vec<Trace> {
