@@ -45,6 +45,11 @@ impl Script {
         format!("memcached://{}", self.address)
     }
 
+    /// Returns how many connections there were.
+    pub(crate) fn connections(&self) -> usize {
+        self.traces.lock().unwrap().len()
+    }
+
     /// Returns how many questions came over all connections.
     pub(crate) fn reads(&self) -> usize {
         self.traces.lock().unwrap().iter().map(|trace| trace.reads.len()).sum()

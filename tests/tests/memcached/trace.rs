@@ -18,6 +18,7 @@ tests! {
     a_write_and_its_look_are_one_packet,
     a_connection_on_which_time_ran_out_is_closed,
     a_pipelined_connection_on_which_time_ran_out_is_closed_for_all,
+    a_connection_that_was_just_heard_is_closed_as_well,
     a_late_answer_is_nobodys,
     an_answer_to_another_question_closes_the_connection,
     an_answer_that_does_not_parse_closes_the_connection,
@@ -109,6 +110,32 @@ fn a_pipelined_connection_on_which_time_ran_out_is_closed_for_all() {
         assert_eq!(load(&store, "next").await.unwrap().as_deref(), Some("there"));
         let traces = server.traces("another connection", |traces| traces.len() == 2);
         assert_eq!((traces[0].reads.len(), traces[1].reads.len()), (3, 1));
+    });
+}
+
+fn a_connection_that_was_just_heard_is_closed_as_well() {
+    // What came before is answered so late that the server is not silent for long when time runs out.
+    let server = script(|connection, asked| match (connection, asked.starts_with("mg slow ")) {
+        (0, true) => {
+            std::thread::sleep(DEADLINE * 3 / 5);
+            found(asked.lines().next()?, "there")
+        }
+        (0, false) => None,
+        _ => found(asked, "there"),
+    });
+    on_tokio(async {
+        let store = config(&server.url()).deadline(DEADLINE).lazy(Tokio);
+        let version = version();
+        let behind = async {
+            // The first one is on its way.
+            until("a connection", async || server.connections() == 1).await;
+            replace(&store, "behind", &version, "mine").await
+        };
+        let (_, behind) = tokio::join!(load(&store, "slow"), behind);
+        assert!(behind.unwrap_err().may_have_happened());
+        server.traces("a closed connection", |traces| traces[0].is_closed);
+        assert_eq!(load(&store, "next").await.unwrap().as_deref(), Some("there"));
+        assert_eq!(server.connections(), 2);
     });
 }
 
