@@ -38,11 +38,14 @@ impl Reply {
             }
             Self::Verdict(which, cas, opaque) => {
                 (flags.cas, flags.opaque) = (Some(cas), Some(opaque));
-                let all: [(_, fn(Flags) -> Answer); 4] =
-                    [("HD", Answer::Done), ("EX", Answer::Exists), ("NF", Answer::NotFound), ("NS", Answer::NotStored)];
-                let (line, answer) = all[usize::from(which) % 4];
+                let (line, answer) = match which % 4 {
+                    0 => ("HD", Answer::Done(flags)),
+                    1 => ("EX", Answer::Exists(flags)),
+                    2 => ("NF", Answer::NotFound(flags)),
+                    _ => ("NS", Answer::NotStored(flags)),
+                };
                 out.extend_from_slice(format!("{line} O{opaque} c{cas}\r\n").as_bytes());
-                answer(flags)
+                answer
             }
             Self::Words(is_server, words) => {
                 let words: String = words.chars().filter(|c| !c.is_control()).take(99).collect();

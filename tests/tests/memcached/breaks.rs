@@ -172,7 +172,8 @@ impl Worker {
                 match self.action {
                     // Another that ran out of time may have closed the connection a moment before.
                     Break::Swallow => {
-                        assert!(matches!(error.fault(), Fault::TimedOut | Fault::Unavailable), "{place}: {error:?}")
+                        let is_told = matches!(error.fault(), Fault::TimedOut | Fault::Unavailable);
+                        assert!(is_told, "{place}: {error:?}");
                     }
                     Break::Finish | Break::Reset => {
                         assert!(operation != Operation::Load, "{place}: a load goes on elsewhere");

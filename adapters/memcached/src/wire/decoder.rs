@@ -247,6 +247,28 @@ mod tests {
     }
 
     #[test]
+    fn a_long_stream_in_any_pieces_loses_nothing() {
+        let value = |number: u8| vec![number; 9_000 * usize::from(number % 20)];
+        let stream: Vec<u8> = (0..60)
+            .flat_map(|number| {
+                [format!("VA {} c1\r\n", value(number).len()).into_bytes(), value(number), b"\r\n".to_vec()]
+            })
+            .flatten()
+            .collect();
+        for size in [1_000, 16 * 1024, 100_000] {
+            let (mut decoder, mut numbers) = (Decoder::new(200_000), 0..60);
+            for piece in stream.chunks(size) {
+                decoder.push(piece);
+                while let Some(answer) = decoder.next_answer().unwrap() {
+                    let Answer::Found(found, _) = answer else { panic!("no value") };
+                    assert_eq!(found, Value::from(value(numbers.next().unwrap())), "pieces of {size}");
+                }
+            }
+            assert_eq!((numbers.next(), decoder.unread()), (None, 0));
+        }
+    }
+
+    #[test]
     fn what_is_no_answer_is_an_error_for_good() {
         for (bytes, error) in [
             (&b"hello\r\n"[..], WireError::Kind),
