@@ -33,7 +33,8 @@
 //! by a `tracing` event, and by another of a server that evicts. Where sessions must outlive a restart, take another store.
 //!
 //! There are **no indexes**: memcached has no step that adds to one and none that lists keys. A user's sessions cannot be
-//! listed, nor ended together, and [`Store::directory`](cloakroom_store::Store::directory) is `None`.
+//! listed, nor ended together, and [`Store::directory`](cloakroom_store::Store::directory) is `None`. Logins work; a login with a
+//! limit of sessions per user is refused by [`CommitError::NoIndex`](cloakroom_core::CommitError::NoIndex).
 //!
 //! Whoever reaches a server can read and change every session in it: it has no users and no TLS here. Keep it to a network
 //! of its own or to a Unix socket, and seal records where others share it (`cloakroom_core::SealedCodec`).

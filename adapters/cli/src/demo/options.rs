@@ -32,8 +32,8 @@ pub(crate) struct Options {
     /// `memory:` ends with the process; `redb:PATH` is a file, for one process at a time; the others are servers that many
     /// may share: `redis://USER:PASSWORD@HOST:PORT/DATABASE`, `redis+unix:///PATH`,
     /// `redis+sentinel://HOST:PORT,HOST:PORT/MASTER`, `redis+cluster://HOST:PORT,HOST:PORT`, with `rediss` for TLS;
-    /// `memcached://HOST:PORT,HOST:PORT`, which keeps no index of a user's sessions. They must
-    /// be there when the demo starts, and may come and go later.
+    /// `memcached://HOST:PORT,HOST:PORT`, which keeps no index of a user's sessions,
+    /// so that the blog, which limits those, lets nobody in. They must be there when the demo starts, and may come and go later.
     ///
     /// Others can see the command lines of your processes: where a URL has a password, `env:NAME` names a variable that
     /// has the URL.
