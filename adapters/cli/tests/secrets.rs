@@ -23,6 +23,8 @@ fn a_url_that_cannot_be_used_is_not_repeated() {
         ("redis+cluster://:{}@127.0.0.1:1,127.0.0.1:2", "the cluster 127.0.0.1:1,127.0.0.1:2"),
         ("redis://user:{}@host:port", "--store: the Redis URL cannot be read"),
         ("redis://user:{}/@host", "--store: the Redis URL cannot be read"),
+        ("http://user:{}@127.0.0.1:1", "--store: the URL of the session service takes no user"),
+        ("https://127.0.0.1:1/?token={}", "--store: the URL of the session service cannot be read"),
         ("redis+nothing://user:{}@host", "--store: the scheme of the Redis URL"),
         ("postgres://user:{}@host/db", "--store: there is no such store; there is memory:"),
         ("user:{}@host", "--store: there is no such store"),

@@ -10,6 +10,7 @@ macro_rules! tests {
 }
 
 mod access;
+mod demo;
 mod document;
 mod failures;
 mod limits;
@@ -25,6 +26,7 @@ use libtest_mimic::{Arguments, Completion};
 fn main() -> ExitCode {
     let modules = [
         ("access", access::TESTS, Require::Available),
+        ("demo", demo::TESTS, Require::Available),
         ("document", document::TESTS, Require::Available),
         ("document", document::CHECKED, document::schemathesis()),
         ("failures", failures::TESTS, Require::check("redis")),

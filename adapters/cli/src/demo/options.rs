@@ -27,13 +27,14 @@ pub(crate) struct Options {
     /// smol runs requests on one thread unless the variable SMOL_THREADS says otherwise.
     #[arg(long, default_value = "tokio")]
     pub(super) runtime: RuntimeName,
-    /// Where sessions are kept: `memory:`, `redb:PATH`, a Redis or memcached; by default a file in your data folder.
+    /// Where sessions are kept: `memory:`, `redb:PATH`, a Redis, memcached or a session service; by default a file in your data folder.
     ///
     /// `memory:` ends with the process; `redb:PATH` is a file, for one process at a time; the others are servers that many
     /// may share: `redis://USER:PASSWORD@HOST:PORT/DATABASE`, `redis+unix:///PATH`,
     /// `redis+sentinel://HOST:PORT,HOST:PORT/MASTER`, `redis+cluster://HOST:PORT,HOST:PORT`, with `rediss` for TLS;
     /// `memcached://HOST:PORT,HOST:PORT`, which keeps no index of a user's sessions,
-    /// so that the blog, which limits those, lets nobody in. They must be there when the demo starts, and may come and go later.
+    /// so that the blog, which limits those, lets nobody in; `http://HOST:PORT` or `https://..`, a `cloakroom serve`, whose token
+    /// is in CLOAKROOM_HTTP_TOKEN. They must be there when the demo starts, and may come and go later.
     ///
     /// Others can see the command lines of your processes: where a URL has a password, `env:NAME` names a variable that
     /// has the URL.
