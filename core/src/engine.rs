@@ -8,17 +8,18 @@ use crate::{
     cookie::{CookieError, CookiePolicy, SameSite},
     csrf::CsrfTokens,
     entropy::Entropy,
+    held::{CookieHeld, Holder},
     id::InvalidStoreKey,
     keyring::{KeyId, Keyring},
     lifetime::Lifetime,
     limits::{
         DEFAULT_CLOCK_SKEW, DEFAULT_GRACE, DEFAULT_MAX_RECORD, DEFAULT_MAX_REQUEST, DEFAULT_SUPERSEDED,
-        DEFAULT_TOUCH_PART, MAX_COOKIE_AGE, MAX_ENGINE_NAME, MIN_MAX_RECORD,
+        DEFAULT_TOUCH_PART, MAX_COOKIE_AGE, MAX_COOKIE_PIECES, MAX_ENGINE_NAME, MIN_MAX_RECORD,
     },
     loaded::Loaded,
     principal::Principal,
     request::RequestInfo,
-    roster::{Ending, Listed, Listing, RosterStep, Which},
+    roster::{Ending, Listed, Listing, Revoking, RosterError, RosterStep, Which},
     session::Session,
     time::UnixTime,
     wire::{
@@ -80,6 +81,7 @@ impl Engine {
             keys: None,
             codec: Box::new(JsonCodec),
             binding: None,
+            held: None,
         }
     }
 
@@ -91,13 +93,20 @@ impl Engine {
         Session::open(Arc::clone(&self.policy), cookie_headers, request)
     }
 
-    /// Starts to list the sessions of a user, newest first. `current` is the session that asks, if one does.
+    /// Starts to list the sessions of a user, newest first. `current` is the session that asks, if one does. Sessions that
+    /// are held in cookies cannot be listed: [`RosterError::NoIndex`].
     pub fn list_sessions(&self, user: Principal, current: Option<&Loaded>) -> RosterStep<Vec<Listed>> {
+        if self.policy.holder.is_some() {
+            return RosterStep::Done(Err(RosterError::NoIndex));
+        }
         Listing::start(Arc::clone(&self.policy), user, current.and_then(Loaded::lineage))
     }
 
     /// Starts to end sessions of a user, and tells in the end how many there were. `current` is the session that asks: it is
     /// the one that [`Which::Others`] spares. Its own is better ended by [`Loaded::destroy`], which removes the cookie too.
+    ///
+    /// Of sessions that are held in cookies nobody knows how many there are: the number is 0; and none is known by handle:
+    /// [`RosterError::NoIndex`].
     pub fn end_sessions(
         &self,
         user: &Principal,
@@ -106,7 +115,11 @@ impl Engine {
         now: UnixTime,
         entropy: &mut impl Entropy,
     ) -> RosterStep<u64> {
-        Ending::start(Arc::clone(&self.policy), user, which, current.and_then(Loaded::lineage), now, entropy)
+        let (policy, current) = (Arc::clone(&self.policy), current.and_then(Loaded::lineage));
+        if policy.holder.is_some() {
+            return Revoking::start(policy, user, which, current, now, entropy);
+        }
+        Ending::start(policy, user, which, current, now, entropy)
     }
 
     /// Tells which key of the ring signed a token, where the token scheme has several.
@@ -115,7 +128,10 @@ impl Engine {
     ///
     /// [`Refusal`] says why it is no ticket of this engine.
     pub fn inspect(&self, token: &[u8]) -> Result<Option<KeyId>, Refusal> {
-        self.policy.tokens.verify(token).map(|verified| verified.key)
+        match &self.policy.holder {
+            Some(holder) => holder.inspect(token).map(Some),
+            None => self.policy.tokens.verify(token).map(|verified| verified.key),
+        }
     }
 
     /// Returns how the cookie is named and which attributes it has.
@@ -145,12 +161,24 @@ pub(crate) struct Policy {
     pub(crate) codec: Box<dyn Codec>,
     pub(crate) binder: Option<Binder>,
     pub(crate) csrf: CsrfTokens,
+    /// How sessions are held in the cookie, where they are.
+    pub(crate) holder: Option<Holder>,
 }
 
 impl Policy {
     /// Tells whether a request takes longer than pointers and tombstones are sure to last.
     pub(crate) fn is_late(&self, loaded_at: UnixTime, now: UnixTime) -> bool {
         now.since(loaded_at) > self.max_request
+    }
+
+    /// Tells by its shape alone whether a cookie value may be ours.
+    pub(crate) fn is_well_formed(&self, value: &[u8]) -> bool {
+        if self.holder.is_some() { Holder::is_well_formed(value) } else { self.tokens.is_well_formed(value) }
+    }
+
+    /// Tells whether an old ticket can lead to a new one.
+    pub(crate) fn has_pointers(&self) -> bool {
+        self.codec.has_markers() && self.holder.is_none()
     }
 
     /// Browsers keep our cookie from such a request: a new one would overwrite the visitor's.
@@ -185,6 +213,7 @@ pub struct EngineBuilder {
     keys: Option<Box<dyn KeyScheme>>,
     codec: Box<dyn Codec>,
     binding: Option<Binding>,
+    held: Option<CookieHeld>,
 }
 
 impl EngineBuilder {
@@ -279,6 +308,25 @@ impl EngineBuilder {
         self
     }
 
+    /// Holds sessions in the cookie: the client keeps the record, sealed, and the store keeps only what was ended.
+    ///
+    /// * The store is one of **revocations**: an end, a login and an elevation leave a tombstone there, one for a session and
+    ///   what it was elevated to, and the end of all sessions of a user leaves one for the user. Each is kept for the longest
+    ///   absolute lifetime. A session is looked up there when it is first asked for, one of a user twice. With a store
+    ///   that keeps nothing every cookie works until its deadline, whatever was ended: who has a copy of one
+    ///   opens the session again after the logout, with the data of then.
+    /// * Deadlines stand in the cookie and are checked here. A request that used more than a part of the idle time gets the
+    ///   cookie anew.
+    /// * **Updates can be lost.** Two requests at the same time each answer with a cookie of their own, and the browser keeps
+    ///   the one that it hears of last. What must not be lost belongs in a store.
+    /// * [`Loaded::rotate`](crate::Loaded::rotate) seals again, under the primary key, and makes no copy worthless;
+    ///   [`Loaded::elevate`](crate::Loaded::elevate) does. What an older key sealed is sealed anew when it is next written.
+    /// * Nobody's sessions can be listed, counted or ended by handle; all of a user can be ended, or all but one.
+    pub fn hold_in_cookie(mut self, held: CookieHeld) -> Self {
+        self.held = Some(held);
+        self
+    }
+
     /// Replaces the token scheme, [`SignedTokens`] by default.
     pub fn token_scheme(mut self, scheme: impl TokenScheme + 'static) -> Self {
         self.tokens = Some(Box::new(scheme));
@@ -330,6 +378,11 @@ impl EngineBuilder {
             Some(keys) => keys,
             None => Box::new(HashedKeys::new(&self.name, &self.key_prefix)?),
         };
+        let holder = match self.held {
+            Some(_) if !self.codec.has_markers() => return Err(ConfigError::HeldWithoutMarkers),
+            Some(held) => Some(Holder::new(held, &self.keyring, &self.name, &self.cookie)?),
+            None => None,
+        };
         let policy = Policy {
             removal: self.cookie.removal()?,
             cookie: self.cookie,
@@ -348,6 +401,7 @@ impl EngineBuilder {
             codec: self.codec,
             binder: self.binding.map(|binding| Binder::new(binding, &self.keyring, &self.name)),
             csrf: CsrfTokens::new(&self.keyring, &self.name),
+            holder,
         };
         Ok(Engine { policy: Arc::new(policy) })
     }
@@ -359,6 +413,10 @@ impl EngineBuilder {
 pub enum ConfigError {
     /// The cookie would be dropped by browsers.
     Cookie(CookieError),
+    /// A cookie is split over fewer than 1 or more than 15.
+    CookiePieces,
+    /// The codec has no tombstones, which sessions that are held in the cookie end by.
+    HeldWithoutMarkers,
     /// The prefix makes no store key.
     KeyPrefix(InvalidStoreKey),
     /// The lifetime of new sessions is longer than the longest.
@@ -389,6 +447,10 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cookie(error) => error.fmt(f),
+            Self::CookiePieces => write!(f, "a session is split over 1 to {MAX_COOKIE_PIECES} cookies"),
+            Self::HeldWithoutMarkers => {
+                f.write_str("the codec cannot express how sessions that are held in the cookie end")
+            }
             Self::KeyPrefix(error) => write!(f, "the key prefix does not fit: {error}"),
             Self::LongerThanLongest => f.write_str("the lifetime of new sessions is longer than the longest lifetime"),
             Self::MaxRecord => write!(f, "the most bytes of a record are at least {MIN_MAX_RECORD}"),

@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use crate::limits::{MAX_SESSION_ID, MAX_STORE_KEY};
+use crate::{
+    limits::{MAX_SESSION_ID, MAX_STORE_KEY},
+    record::Nonce,
+};
 
 /// The secret that a ticket stands for: 128 random bits in the native scheme.
 ///
@@ -28,6 +31,13 @@ impl SessionId {
         let mut id = Self { bytes: [0; MAX_SESSION_ID], len };
         id.bytes[..bytes.len()].copy_from_slice(bytes);
         Some(id)
+    }
+
+    /// What stands for the lineage of a session that is held in the cookie, where a key is made of it.
+    pub(crate) fn of_nonce(nonce: Nonce) -> Self {
+        let mut bytes = [0; MAX_SESSION_ID];
+        bytes[..Nonce::LEN].copy_from_slice(nonce.as_bytes());
+        Self { bytes, len: Nonce::LEN as u8 }
     }
 
     /// Returns the secret bytes; for implementers of [`TokenScheme`](crate::TokenScheme) and

@@ -105,6 +105,7 @@ mod event;
 pub mod forwarded;
 #[doc = include_str!("how_we_know.md")]
 pub mod how_we_know {}
+mod held;
 mod id;
 mod json;
 mod keyring;
@@ -134,6 +135,7 @@ pub use self::{
     entropy::{Entropy, EntropyError},
     event::{Event, Events},
     forwarded::{AddressError, ForwardedHeader, TrustedProxies},
+    held::CookieHeld,
     id::{Handle, InvalidHandle, InvalidStoreKey, SessionId, StoreKey},
     json::Json,
     keyring::{Key, KeyId, Keyring, KeyringError},
@@ -146,7 +148,7 @@ pub use self::{
     request::RequestInfo,
     roster::{Listed, RosterError, RosterIo, RosterStep, Which},
     session::{Access, Load, LoadError, Session},
-    step::{CommitError, CookieChange, Done, End, Io, Step},
+    step::{Biggest, CommitError, CookieChange, Done, End, Io, Step},
     time::UnixTime,
     value::{Stored, Value, Version},
     wire::{

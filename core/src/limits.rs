@@ -32,6 +32,8 @@ pub const MAX_STORE_KEY: usize = 120;
 pub const MAX_SESSION_ID: usize = 48;
 /// Bytes of a cookie's name and value together (RFC 6265bis, section 5.6).
 pub const MAX_COOKIE_PAIR: usize = 4096;
+/// Cookies that one session is split over, where it is held in the cookie.
+pub const MAX_COOKIE_PIECES: usize = 15;
 /// Bytes of a cookie attribute's value (RFC 6265bis, section 5.6).
 pub const MAX_COOKIE_ATTRIBUTE: usize = 1024;
 /// The longest `Max-Age` that user agents keep (RFC 6265bis, section 5.5).

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::{
     binding::Client,
-    cookie::{Scan, scan},
+    cookie::{Scan, scan, scan_pairs, value_after, value_of},
     engine::Policy,
     entropy::Entropy,
     event::{Event, Events},
+    held::{Asked, Holder, Jar, Pieces, piece_of},
     id::StoreKey,
     limits::{MAX_TAGS_CHECKED, MAX_TICKETS},
     loaded::Loaded,
@@ -17,7 +18,7 @@ use crate::{
         plan::start,
     },
     request::RequestInfo,
-    step::{After, CookieLine, Done, Step},
+    step::{After, CommitError, CookieLine, Done, Step},
     time::UnixTime,
     value::Stored,
     wire::token::Refusal,
@@ -45,6 +46,8 @@ pub(crate) struct Shell {
     pub(crate) may_renew: bool,
     /// What the client is like, where sessions are bound to that.
     pub(crate) client: Option<Client>,
+    /// What its cookies hold, where sessions are held in them.
+    pub(crate) jar: Option<Box<Jar>>,
 }
 
 #[allow(clippy::large_enum_variant, reason = "an untouched request must not allocate")]
@@ -58,7 +61,34 @@ impl Shell {
     /// For what an engine does of itself, without a request.
     pub(crate) fn of_engine(policy: Arc<Policy>) -> Self {
         let events = Events::default();
-        Self { policy, accessed: false, events, owed: None, may_create: true, may_renew: true, client: None }
+        Self { policy, accessed: false, events, owed: None, may_create: true, may_renew: true, client: None, jar: None }
+    }
+
+    /// The client is to be told of a new ticket.
+    pub(crate) fn owe(&mut self, key: &StoreKey, line: String) {
+        match &mut self.jar {
+            Some(jar) => jar.publish(key),
+            None => self.owed = Some(CookieLine { line, more: Vec::new(), removes: false }),
+        }
+    }
+
+    /// The client is to forget its ticket.
+    pub(crate) fn owe_removal(&mut self) {
+        let more = match (&mut self.jar, &self.policy.holder) {
+            (Some(jar), Some(holder)) => jar.removals(holder),
+            _ => Vec::new(),
+        };
+        self.owed = Some(CookieLine { line: self.policy.removal.clone(), more, removes: true });
+    }
+
+    /// Writes the cookie of what a commit put into the jar.
+    pub(crate) fn write_held(&mut self, now: UnixTime) -> Result<(), CommitError> {
+        if let (Some(jar), Some(holder)) = (&mut self.jar, &self.policy.holder)
+            && let Some(line) = jar.lines(&self.policy, holder, now)
+        {
+            self.owed = Some(line?);
+        }
+        Ok(())
     }
 }
 
@@ -104,9 +134,10 @@ impl Session {
     pub fn access(&mut self) -> Access<'_> {
         self.shell.accessed = true;
         if let State::Unopened(candidates) = &self.state {
-            self.state = match Admission::start(&self.shell.policy, candidates, &mut self.shell.events) {
+            let Shell { policy, events, jar, .. } = &mut self.shell;
+            self.state = match Admission::start(policy, candidates, events, jar) {
                 ControlFlow::Continue(admission) => State::Admitting(admission),
-                ControlFlow::Break(opened) => State::Ready(Loaded::new(Arc::clone(&self.shell.policy), opened)),
+                ControlFlow::Break(opened) => State::Ready(Loaded::new(Arc::clone(policy), opened)),
             };
         }
         match self.state {
@@ -170,7 +201,10 @@ impl<'s> Load<'s> {
     /// Returns the key to load.
     pub fn key(&self) -> &StoreKey {
         match &self.session.state {
-            State::Admitting(admission) => admission.key(),
+            State::Admitting(admission) => match &self.session.shell.jar {
+                Some(jar) => jar.asks(admission.key()),
+                None => admission.key(),
+            },
             // A load is made in the state above, and borrows the session for as long as it lives.
             State::Ready(_) | State::Unopened(_) => unreachable!("a load without an admission"),
         }
@@ -185,8 +219,15 @@ impl<'s> Load<'s> {
     /// [`LoadError::Undecodable`] when a record does not decode. The next [`Session::access`] is then
     /// [`Access::Ready`], but of the data only [`Loaded::destroy`] works.
     pub fn supply(self, found: Option<Stored>, now: UnixTime) -> Result<Access<'s>, LoadError> {
-        let Shell { policy, events, client, .. } = &mut self.session.shell;
+        let Shell { policy, events, client, jar, .. } = &mut self.session.shell;
         let State::Admitting(admission) = &mut self.session.state else { return Ok(self.session.access()) };
+        let (found, now) = match jar {
+            None => (found, now),
+            Some(jar) => match jar.arrive(policy, admission.key(), found, now) {
+                Asked::Another => return Ok(Access::Load(self)),
+                Asked::Found(found, asked_at) => (found, asked_at),
+            },
+        };
         let opened = match admission.arrive(policy, found, now, *client, events) {
             Arrival::Another => return Ok(Access::Load(self)),
             Arrival::Opened(opened) => opened,
@@ -235,6 +276,8 @@ pub(crate) struct Candidates {
     unread: bool,
     /// There were more tokens than are checked.
     unchecked: bool,
+    /// What stood beside a token that is split.
+    pieces: Pieces,
 }
 
 impl Candidates {
@@ -245,14 +288,27 @@ impl Candidates {
             malformed: false,
             unread: false,
             unchecked: false,
+            pieces: Pieces::default(),
         };
-        let end = scan(cookie_headers, policy.cookie.name().as_str().as_bytes(), |value| found.add(policy, value));
+        let name = policy.cookie.name().as_str().as_bytes();
+        let end = match policy.holder.as_ref().map_or(1, Holder::pieces) {
+            1 => scan(cookie_headers, name, |value| found.add(policy, value)),
+            most => scan_pairs(cookie_headers, |pair| match (value_of(pair, name), value_after(pair, name)) {
+                (Some(value), _) => found.add(policy, value),
+                (None, Some((rest, value))) => {
+                    if let Some(index) = piece_of(rest, most) {
+                        found.unchecked |= !found.pieces.add(index, value);
+                    }
+                }
+                (None, None) => {}
+            }),
+        };
         found.unread = end == Scan::Capped;
         found
     }
 
     fn add(&mut self, policy: &Policy, value: &[u8]) {
-        if !policy.tokens.is_well_formed(value) {
+        if !policy.is_well_formed(value) {
             self.malformed = true;
         } else if self.tokens[..self.len].iter().all(|known| known.as_bytes() != value) {
             match self.tokens.get_mut(self.len) {
@@ -271,16 +327,29 @@ impl Candidates {
 
     /// Checks the tags. Returns the distinct tickets, and whether one that was not looked at may be the visitor's own: a
     /// token beside others that someone may have planted, or anything in a header of which none of ours was read.
-    pub(crate) fn verify(&self, policy: &Policy, events: &mut Events) -> (Vec4<Ticket>, bool) {
+    pub(crate) fn verify(
+        &self,
+        policy: &Policy,
+        events: &mut Events,
+        jar: &mut Option<Box<Jar>>,
+    ) -> (Vec4<Ticket>, bool) {
+        let mut held = policy.holder.as_ref().map(|holder| (holder, jar.insert(Box::new(Jar::new(&self.pieces)))));
         if self.malformed {
             events.push(Event::MalformedToken);
         }
         let mut tickets: Vec4<Ticket> = Vec4::default();
         let mut unchecked = self.unchecked;
         for token in &self.tokens[..self.len] {
-            match policy.tokens.verify(token.as_bytes()) {
-                Ok(verified) => {
-                    let ticket = Ticket { key: policy.keys.store_key(&verified.id), outdated: verified.outdated };
+            let ticket = match &mut held {
+                Some((holder, jar)) => jar.keep(policy, holder, token.as_bytes(), &self.pieces),
+                None => policy
+                    .tokens
+                    .verify(token.as_bytes())
+                    .map(|verified| (policy.keys.store_key(&verified.id), verified.outdated)),
+            };
+            match ticket {
+                Ok((key, outdated)) => {
+                    let ticket = Ticket { key, outdated };
                     // Keys are as distinct as ids. One id under two keys of the ring counts by the newer.
                     if let Some(known) = tickets.iter_mut().find(|known| known.key == ticket.key) {
                         known.outdated &= ticket.outdated;
@@ -338,7 +407,7 @@ impl<T> Default for Vec4<T> {
 }
 
 /// A cookie value as it came, inline up to the length of a native token and a little more.
-enum RawToken {
+pub(crate) enum RawToken {
     Inline { bytes: [u8; Self::INLINE], len: u8 },
     Long(Box<[u8]>),
 }
@@ -347,7 +416,7 @@ impl RawToken {
     const INLINE: usize = 54;
     const EMPTY: Self = Self::Inline { bytes: [0; Self::INLINE], len: 0 };
 
-    fn new(value: &[u8]) -> Self {
+    pub(crate) fn new(value: &[u8]) -> Self {
         if value.len() > Self::INLINE {
             return Self::Long(value.into());
         }
@@ -356,7 +425,7 @@ impl RawToken {
         Self::Inline { bytes, len: value.len() as u8 }
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Inline { bytes, len } => &bytes[..usize::from(*len)],
             Self::Long(bytes) => bytes,

@@ -4,6 +4,7 @@ use core::{error::Error, fmt};
 
 use crate::{
     cookie::CookieError,
+    data::Data,
     edits::ReplayError,
     event::Events,
     machine::{
@@ -108,12 +109,12 @@ impl Done {
     }
 
     /// Returns what to do with the client's cookie. It stands on failure too: an earlier save of this request may owe
-    /// one.
+    /// one. A session that is held in several cookies has further lines: [`Done::headers`] has them all.
     pub fn cookie(&self) -> CookieChange<'_> {
         match &self.shell.owed {
             None => CookieChange::Keep,
-            Some(CookieLine { line, removes: true }) => CookieChange::Clear(line),
-            Some(CookieLine { line, removes: false }) => CookieChange::Set(line),
+            Some(CookieLine { line, removes: true, .. }) => CookieChange::Clear(line),
+            Some(CookieLine { line, removes: false, .. }) => CookieChange::Set(line),
         }
     }
 
@@ -121,10 +122,11 @@ impl Done {
     /// no-store`; and `vary: Cookie` when the session was accessed.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let line = self.shell.owed.as_ref().map(|cookie| cookie.line.as_str());
-        let cookie = line.map(|line| ("set-cookie", line));
+        let more = self.shell.owed.iter().flat_map(|cookie| &cookie.more);
+        let cookie = line.into_iter().chain(more.map(String::as_str)).map(|line| ("set-cookie", line));
         let cache = line.map(|_| ("cache-control", "no-store"));
         let vary = (self.shell.accessed || line.is_some()).then_some(("vary", "Cookie"));
-        cookie.into_iter().chain(cache).chain(vary)
+        cookie.chain(cache).chain(vary)
     }
 
     /// Returns what was noticed in the whole request so far.
@@ -162,6 +164,8 @@ impl fmt::Debug for Done {
 /// A `Set-Cookie` line that is owed to the client.
 pub(crate) struct CookieLine {
     pub(crate) line: String,
+    /// Those of the other pieces, where a session is held in several cookies.
+    pub(crate) more: Vec<String>,
     pub(crate) removes: bool,
 }
 
@@ -194,6 +198,65 @@ impl fmt::Debug for CookieChange<'_> {
     }
 }
 
+/// The keys of a session's data that take the most room, with the bytes of key and value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Biggest([BigKey; Self::LEN]);
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct BigKey {
+    /// The beginning of the key, up to whole characters.
+    name: [u8; Self::SHOWN],
+    len: u8,
+    is_cut: bool,
+    size: u32,
+}
+
+impl BigKey {
+    const SHOWN: usize = 18;
+
+    fn name(&self) -> &str {
+        str::from_utf8(&self.name[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+impl Biggest {
+    const LEN: usize = 3;
+
+    pub(crate) fn of(data: &Data) -> Self {
+        let mut keys = [BigKey::default(); Self::LEN];
+        let mut sizes: Vec<_> = data.iter().map(|(key, value)| (key.len() + value.len(), key)).collect();
+        sizes.sort_by_key(|&(size, _)| core::cmp::Reverse(size));
+        for (big, (size, key)) in keys.iter_mut().zip(sizes) {
+            let shown = &key[..key.floor_char_boundary(BigKey::SHOWN)];
+            big.name[..shown.len()].copy_from_slice(shown.as_bytes());
+            // At most SHOWN.
+            big.len = shown.len() as u8;
+            big.is_cut = shown.len() < key.len();
+            big.size = u32::try_from(size).unwrap_or(u32::MAX);
+        }
+        Self(keys)
+    }
+
+    /// Returns the beginnings of the keys, biggest first, with the bytes of key and value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.0.iter().filter(|key| key.size > 0).map(|key| (key.name(), key.size))
+    }
+}
+
+impl fmt::Display for Biggest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0[0].size == 0 {
+            return f.write_str("none");
+        }
+        for (index, key) in self.0.iter().filter(|key| key.size > 0).enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            let dots = if key.is_cut { ".." } else { "" };
+            write!(f, "{comma}{:?}{dots} ({} bytes)", key.name(), key.size)?;
+        }
+        Ok(())
+    }
+}
+
 /// What came of an end that a request asked for.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -220,6 +283,15 @@ pub enum CommitError {
     Contention,
     /// The cookie cannot be written.
     Cookie(CookieError),
+    /// The session does not fit the cookies that it is held in; nothing was written.
+    CookieTooLarge {
+        /** The characters of the cookies' values, at most. */
+        size: usize,
+        /** Those that there is room for. */
+        limit: usize,
+        /** What takes the most room. */
+        biggest: Biggest,
+    },
     /// A cross-site request came without our cookie, which browsers withhold then: a new one would overwrite it.
     CrossSite,
     /// The codec cannot express the record.
@@ -266,6 +338,12 @@ impl fmt::Display for CommitError {
             Self::Ambiguous => "tickets of several sessions came together",
             Self::Contention => "too many others changed the session at the same time; try again",
             Self::Cookie(error) => return error.fmt(f),
+            Self::CookieTooLarge { size, limit, biggest } => {
+                return write!(
+                    f,
+                    "the session needs {size} characters in its cookie, {limit} fit; the biggest keys: {biggest}"
+                );
+            }
             Self::CrossSite => "a cross-site request without the session's cookie makes no session",
             Self::Encode => "the codec cannot express the record",
             Self::Entropy => "the source of randomness failed",

@@ -4,6 +4,7 @@ mod name;
 mod policy;
 mod scan;
 
+pub(crate) use self::scan::{scan_pairs, value_after, value_of};
 pub use self::{
     name::{CookieName, InvalidCookieName},
     policy::{CookieError, CookiePolicy, SameSite},

@@ -115,6 +115,13 @@ impl CookiePolicy {
         self.same_site
     }
 
+    /// The same for a piece of a cookie that is split.
+    pub(crate) fn piece(&self, index: usize) -> Result<Self, CookieError> {
+        let name = CookieName::new(format!("{}-{index}", self.name))
+            .map_err(|_| CookieError::TooLarge { len: self.name.as_str().len() })?;
+        Ok(Self { name, ..self.clone() })
+    }
+
     /// Checks that browsers will keep what this policy writes.
     ///
     /// # Errors

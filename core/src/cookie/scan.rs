@@ -28,6 +28,15 @@ pub enum Scan {
 /// assert_eq!(values, [&b"first"[..], b"\"second\""]);
 /// ```
 pub fn scan<'h>(lines: impl IntoIterator<Item = &'h [u8]>, name: &[u8], mut found: impl FnMut(&'h [u8])) -> Scan {
+    scan_pairs(lines, |pair| {
+        if let Some(value) = value_of(pair, name) {
+            found(value);
+        }
+    })
+}
+
+/// Calls `look` with every pair, in order, over all lines.
+pub(crate) fn scan_pairs<'h>(lines: impl IntoIterator<Item = &'h [u8]>, mut look: impl FnMut(&'h [u8])) -> Scan {
     let mut bytes = MAX_COOKIE_HEADER_BYTES;
     let mut pairs = MAX_COOKIE_PAIRS;
     for line in lines {
@@ -41,20 +50,25 @@ pub fn scan<'h>(lines: impl IntoIterator<Item = &'h [u8]>, name: &[u8], mut foun
                 return Scan::Capped;
             }
             pairs -= 1;
-            if let Some(value) = value_of(pair, name) {
-                found(value);
-            }
+            look(pair);
         }
     }
     Scan::Complete
 }
 
 /// The value of a pair, if it has the name.
-fn value_of<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
+pub(crate) fn value_of<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
     // A pair without a name is nobody's.
     let rest = trim_start(pair).strip_prefix(name).filter(|_| !name.is_empty())?;
     let value = trim_start(rest).strip_prefix(b"=")?;
     Some(trim_end(trim_start(value)))
+}
+
+/// What a pair's name has after this beginning, and its value, if the name begins so.
+pub(crate) fn value_after<'h>(pair: &'h [u8], name: &[u8]) -> Option<(&'h [u8], &'h [u8])> {
+    let rest = trim_start(pair).strip_prefix(name)?;
+    let at = rest.iter().position(|&byte| byte == b'=')?;
+    Some((trim_end(&rest[..at]), trim_end(trim_start(&rest[at + 1..]))))
 }
 
 fn trim_start(mut bytes: &[u8]) -> &[u8] {

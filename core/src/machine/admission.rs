@@ -23,6 +23,7 @@ use crate::{
     binding::{Binder, Client},
     engine::Policy,
     event::{Event, Events},
+    held::Jar,
     id::StoreKey,
     limits::MAX_HOPS,
     loaded::Loaded,
@@ -154,8 +155,13 @@ pub(crate) enum Arrival {
 impl Admission {
     /// Checks the tags. Without a valid ticket there is nothing to load; and where one that was not looked at may be the
     /// visitor's, nothing is opened or overwritten.
-    pub(crate) fn start(policy: &Policy, candidates: &Candidates, events: &mut Events) -> ControlFlow<Opened, Self> {
-        let (tickets, is_ambiguous) = candidates.verify(policy, events);
+    pub(crate) fn start(
+        policy: &Policy,
+        candidates: &Candidates,
+        events: &mut Events,
+        jar: &mut Option<Box<Jar>>,
+    ) -> ControlFlow<Opened, Self> {
+        let (tickets, is_ambiguous) = candidates.verify(policy, events, jar);
         if is_ambiguous {
             events.push(Event::Ambiguous);
             return ControlFlow::Break(Opened::Ambiguous);

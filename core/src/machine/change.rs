@@ -11,7 +11,7 @@ use crate::{
     },
     op::Op,
     record::EndCause,
-    step::{CommitError, CookieLine, Step},
+    step::{CommitError, Step},
     value::{Stored, Version},
 };
 
@@ -30,7 +30,7 @@ impl Commit {
 
     pub(crate) fn created(mut self, fresh: Fresh, version: Version) -> Step {
         self.shell.events.push(Event::Created);
-        self.shell.owed = Some(CookieLine { line: fresh.line, removes: false });
+        self.shell.owe(&fresh.key, fresh.line);
         let Draft { record, value, .. } = fresh.draft;
         self.job.written_at = Some(self.job.sent);
         self.rested(Live { key: fresh.key, version, value, record })

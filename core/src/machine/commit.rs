@@ -261,7 +261,7 @@ impl Job {
     /// Makes a record that of the session's new id, whose old one is this key.
     pub(crate) fn inherit(&self, policy: &Policy, reason: Reason, old: StoreKey, record: &mut Record) {
         // What the first presentation must close, and what shows that this came to something; without markers there is nothing.
-        record.predecessor = policy.codec.has_markers().then_some(old);
+        record.predecessor = policy.has_pointers().then_some(old);
         // It came from the client that it is bound to: the same under the primary key.
         record.binding = record.binding.and(self.binding).or(record.binding);
         if let (Reason::Elevation, Some(sign_in)) = (reason, &mut record.sign_in) {
@@ -276,7 +276,10 @@ impl Job {
     /// Makes a record with its edits done ready to be written under a key.
     pub(crate) fn draft(&self, policy: &Policy, key: &StoreKey, mut record: Box<Record>) -> Result<Draft, CommitError> {
         record.commits = record.commits.saturating_add(1);
-        record.nonces.push(self.nonce);
+        // In a cookie nothing is settled by looking.
+        if policy.holder.is_none() {
+            record.nonces.push(self.nonce);
+        }
         record.schema = policy.schema;
         if let Some(lifetime) = self.lifetime {
             record.deadline = record.deadline.min(record.created.saturating_add(lifetime.absolute()));
@@ -298,6 +301,9 @@ impl Job {
             return Err(CommitError::RecordTooLarge { size: value.len(), limit: policy.max_record });
         }
         let Entry::Record(record) = entry else { return Err(CommitError::Encode) };
+        if let Some(holder) = &policy.holder {
+            holder.check(value.len(), &record.data)?;
+        }
         Ok(Draft { record, value: Value::from(value), ttl })
     }
 
@@ -308,10 +314,16 @@ impl Job {
         record.issued = self.now;
         let draft = self.draft(policy, &key, record)?;
         let rest = policy.longest.deadline(&draft.record).since(self.now);
-        let mut token = String::new();
-        policy.tokens.mint(id, &mut token);
-        let max_age = draft.record.persistent.then_some(rest);
-        let line = policy.cookie.set(&token, max_age).map_err(CommitError::Cookie)?;
+        let line = match policy.holder {
+            // It is written with what it holds, at the end.
+            Some(_) => String::new(),
+            None => {
+                let mut token = String::new();
+                policy.tokens.mint(id, &mut token);
+                let max_age = draft.record.persistent.then_some(rest);
+                policy.cookie.set(&token, max_age).map_err(CommitError::Cookie)?
+            }
+        };
         Ok(Fresh { key, line, draft })
     }
 

@@ -14,7 +14,7 @@ use crate::{
     op::Op,
     record::Ended,
     session::State as SessionState,
-    step::{After, CommitError, CookieLine, End, Step},
+    step::{After, CommitError, End, Step},
     value::{Stored, Version},
 };
 
@@ -73,7 +73,7 @@ impl Commit {
         };
         if let Some(event) = event {
             self.shell.events.push(event);
-            self.shell.owed = Some(CookieLine { line: self.shell.policy.removal.clone(), removes: true });
+            self.shell.owe_removal();
         }
         if end == End::Vanished {
             self.job.failure = Some(CommitError::Vanished);

@@ -15,7 +15,7 @@ use crate::{
     },
     op::Op,
     record::Record,
-    step::{CommitError, CookieLine, End, Step},
+    step::{CommitError, End, Step},
     value::Stored,
 };
 
@@ -262,7 +262,7 @@ impl Commit {
         self.job.unsettled = None;
         let Exchange { reason, fresh, version, old, written_at } = exchange;
         let Fresh { key, line, draft: Draft { record, value, .. } } = fresh;
-        self.shell.owed = Some(CookieLine { line, removes: false });
+        self.shell.owe(&key, line);
         match reason {
             Reason::Elevation | Reason::Login => {
                 self.shell.events.push(if reason == Reason::Login { Event::SignedIn } else { Event::Elevated });

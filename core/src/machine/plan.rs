@@ -59,7 +59,7 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
     let Ok((nonce, id)) = draw(&shell, plan, &loaded, entropy) else {
         return refuse(shell, loaded, CommitError::Entropy);
     };
-    let changed = loaded.is_changed();
+    let changed = loaded.is_changed() || plan == Plan::Change;
     let Loaded { opened, mut data, edits, lifetime, destroy, login, promised, .. } = loaded;
     let index_of = |sign_in: &SignIn| shell.policy.keys.index_key(&sign_in.principal);
     let mut job = Job {
@@ -168,6 +168,8 @@ fn plan(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<Plan> {
             Some(Plan::End)
         }
         Opened::Live(_) if loaded.elevate => Some(Plan::Elevate),
+        // A cookie that holds the session is sealed again.
+        Opened::Live(_) if loaded.rotate && shell.policy.holder.is_some() => Some(Plan::Change),
         Opened::Live(_) if loaded.rotate => Some(Plan::Renew { auto: false }),
         Opened::Live(admitted) if is_renewal_due(shell, admitted, now) => Some(Plan::Renew { auto: true }),
         Opened::Live(_) if changed => Some(Plan::Change),
@@ -204,7 +206,7 @@ fn is_renewal_due(shell: &Shell, admitted: &Admitted, now: UnixTime) -> bool {
     let by_age = shell.policy.renew_after.is_some_and(|after| age >= after);
     let may_renew = shell.may_renew
         && admitted.standing.hops == 0
-        && shell.policy.codec.has_markers()
+        && shell.policy.has_pointers()
         && !shell.policy.is_late(admitted.loaded_at, now);
     may_renew && (by_age || admitted.outdated)
 }

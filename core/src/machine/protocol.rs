@@ -41,6 +41,7 @@ use std::sync::Arc;
 
 use crate::{
     event::Event,
+    held::Answer,
     id::{Handle, StoreKey},
     limits::{MAX_HOPS, MAX_OPERATIONS},
     loaded::Loaded,
@@ -60,6 +61,8 @@ use crate::{
 pub(crate) struct Machine {
     commit: Commit,
     op: Op,
+    /// What the store is asked in its place, where sessions are held in cookies.
+    asked: Option<Op>,
     state: State,
 }
 
@@ -89,16 +92,44 @@ pub(crate) enum State {
 
 impl Machine {
     pub(crate) fn op(&self) -> &Op {
-        &self.op
+        self.asked.as_ref().unwrap_or(&self.op)
     }
 
     /// Takes the outcome of the operation.
-    pub(crate) fn resume(self, outcome: Outcome, now: UnixTime) -> Step {
-        let Self { mut commit, op, state } = self;
-        commit.job.now = now;
-        if !op.admits(&outcome) {
-            return commit.unexpected(state);
+    pub(crate) fn resume(mut self, outcome: Outcome, now: UnixTime) -> Step {
+        self.commit.job.now = now;
+        if !self.op().admits(&outcome) {
+            return self.commit.unexpected(self.state);
         }
+        match self.asked.take() {
+            Some(asked) => self.answer(Some((asked, outcome))),
+            None => self.settle(outcome),
+        }
+    }
+
+    /// Asks the store, or the jar where sessions are held in cookies.
+    fn ask(self) -> Step {
+        if self.commit.shell.jar.is_some() { self.answer(None) } else { Step::Io(Io { machine: Box::new(self) }) }
+    }
+
+    fn answer(mut self, part: Option<(Op, Outcome)>) -> Step {
+        let Commit { shell, job } = &mut self.commit;
+        let answer = match &mut shell.jar {
+            Some(jar) => jar.answer(&shell.policy, &self.op, part, job.id.as_ref(), job.now),
+            None => Answer::Is(Outcome::Failed),
+        };
+        match answer {
+            Answer::Ask(op) => {
+                self.asked = Some(*op);
+                Step::Io(Io { machine: Box::new(self) })
+            }
+            Answer::Is(outcome) => self.settle(outcome),
+        }
+    }
+
+    fn settle(self, outcome: Outcome) -> Step {
+        let Self { mut commit, op, state, .. } = self;
+        let now = commit.job.now;
         match (state, outcome) {
             (State::Creating(fresh), Outcome::Done(version)) => commit.created(fresh, version),
             (State::Creating(_), Outcome::Exists) => commit.fail(CommitError::IdCollision, None),
@@ -256,7 +287,7 @@ impl Commit {
                 _ => self.fail(CommitError::Contention, Some(op.key().clone())),
             };
         }
-        Step::Io(Io { machine: Box::new(Machine { commit: self, op, state }) })
+        Machine { commit: self, op, asked: None, state }.ask()
     }
 
     pub(crate) fn look(self, key: StoreKey, why: Why) -> Step {
@@ -347,9 +378,10 @@ impl Commit {
         if self.job.replays > 0 {
             self.shell.events.push(Event::Conflict(self.job.replays));
         }
+        let held = self.shell.write_held(self.job.now);
         let result = match self.job.failure {
             Some(error) => Err(error),
-            None => result,
+            None => result.and(held),
         };
         Step::Done(Done::new(self.shell, result, self.job.end, after))
     }

@@ -11,10 +11,13 @@
 //!            ▲                            ├─ Moved ──► Loading, and on
 //!            │                            └─ Ended, Absent ──► Unenrolling
 //!            └── again, until there was nothing left to end
+//!
+//! end, where sessions are held in cookies ──► Loading the user's tombstone ──► Create, or Replace ──► done
 //! ```
 
 mod ending;
 mod listing;
+mod revoking;
 
 use core::{error::Error, fmt};
 
@@ -27,7 +30,7 @@ use crate::{
     wire::codec::DecodeError,
 };
 
-pub(crate) use self::{ending::Ending, listing::Listing};
+pub(crate) use self::{ending::Ending, listing::Listing, revoking::Revoking};
 
 /// One of a user's sessions, as the user sees it.
 #[non_exhaustive]

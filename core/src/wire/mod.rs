@@ -3,4 +3,5 @@
 pub(crate) mod codec;
 pub(crate) mod key_scheme;
 pub(crate) mod sealed;
+pub(crate) mod sealer;
 pub(crate) mod token;

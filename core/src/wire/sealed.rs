@@ -1,20 +1,14 @@
 //! A codec that seals entries, for stores that others can read or write.
 
-use core::fmt;
-
-use aes_gcm_siv::{
-    Aes256GcmSiv,
-    aead::{Aead, KeyInit, Payload},
-};
-use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
-
 use crate::{
     id::StoreKey,
-    keyring::{Key, KeyId, Keyring, derive},
+    keyring::Keyring,
     record::Entry,
     value::Value,
-    wire::codec::{Codec, DecodeError, EncodeError, JsonCodec},
+    wire::{
+        codec::{Codec, DecodeError, EncodeError, JsonCodec},
+        sealer::Sealers,
+    },
 };
 
 /// Seals every entry of [`JsonCodec`] with AES-256-GCM-SIV (RFC 8452): who can write the store can neither read, forge
@@ -28,69 +22,28 @@ use crate::{
 /// error, and no session is ended over them: they could hide a pointer. That holds for engines with this codec: one with
 /// another codec on the same store takes sealed bytes for damaged ones, and would end a session over a pointer that it
 /// cannot read.
-pub struct SealedCodec {
-    primary: Sealer,
-    accepted: Vec<Sealer>,
-}
-
-struct Sealer {
-    id: KeyId,
-    cipher: Aes256GcmSiv,
-    nonces: Hmac<Sha256>,
-}
+#[derive(Debug)]
+pub struct SealedCodec(Sealers);
 
 const FORMAT: u8 = 1;
-const HEAD: usize = 2;
-const NONCE: usize = 12;
 
 impl SealedCodec {
     /// Prepares the keys of a ring for an engine.
     pub fn new(ring: &Keyring, engine: &str) -> Self {
-        let prepare = |key: &Key| Sealer {
-            id: key.id(),
-            cipher: Aes256GcmSiv::new(
-                (&*derive::<32>(key, &[b"cloakroom sealed record v1", engine.as_bytes()])).into(),
-            ),
-            nonces: Hmac::new((&*derive::<64>(key, &[b"cloakroom sealing nonce v1", engine.as_bytes()])).into()),
-        };
-        Self { primary: prepare(ring.primary()), accepted: ring.accepted().map(prepare).collect() }
+        let sealing: &[&[u8]] = &[b"cloakroom sealed record v1", engine.as_bytes()];
+        let nonces: &[&[u8]] = &[b"cloakroom sealing nonce v1", engine.as_bytes()];
+        Self(Sealers::new(ring, b"cloakroom sealed record\0", FORMAT, [sealing, nonces]))
     }
 }
 
 impl Codec for SealedCodec {
     fn encode(&self, key: &StoreKey, entry: &Entry) -> Result<Vec<u8>, EncodeError> {
         let plain = JsonCodec.encode(key, entry)?;
-        let Sealer { id, cipher, nonces } = &self.primary;
-        let aad = associated_data(*id, key);
-        let digest = nonces.clone().chain_update(&aad).chain_update(&plain).finalize().into_bytes();
-        let mut sealed = vec![FORMAT, id.get()];
-        sealed.extend_from_slice(&digest[..NONCE]);
-        let nonce: [u8; NONCE] = digest[..NONCE].try_into().map_err(|_| EncodeError)?;
-        let payload = Payload { msg: &plain, aad: &aad };
-        sealed.extend(cipher.encrypt(&nonce.into(), payload).map_err(|_| EncodeError)?);
-        Ok(sealed)
+        self.0.seal(key.as_bytes(), &plain).ok_or(EncodeError)
     }
 
     fn decode(&self, key: &StoreKey, value: &Value) -> Result<Entry, DecodeError> {
-        let error = DecodeError::NotAuthentic;
-        let (head, rest) = value.as_bytes().split_at_checked(HEAD).ok_or(error)?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or(error)?;
-        let id = KeyId::new(head[1]);
-        let mut sealers = core::iter::once(&self.primary).chain(&self.accepted);
-        let sealer = sealers.find(|sealer| head[0] == FORMAT && sealer.id == id).ok_or(error)?;
-        let payload = Payload { msg: sealed, aad: &associated_data(id, key) };
-        let plain = sealer.cipher.decrypt(nonce.into(), payload).map_err(|_| error)?;
+        let (plain, _) = self.0.open(key.as_bytes(), value.as_bytes()).map_err(|_| DecodeError::NotAuthentic)?;
         JsonCodec.decode(key, &Value::from(plain))
-    }
-}
-
-fn associated_data(id: KeyId, key: &StoreKey) -> Vec<u8> {
-    [b"cloakroom sealed record\0", &[FORMAT, id.get()][..], key.as_bytes()].concat()
-}
-
-impl fmt::Debug for SealedCodec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let accepted: Vec<_> = self.accepted.iter().map(|sealer| sealer.id).collect();
-        f.debug_struct("SealedCodec").field("primary", &self.primary.id).field("accepted", &accepted).finish()
     }
 }

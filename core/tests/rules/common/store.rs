@@ -145,6 +145,11 @@ impl TestStore {
         Outcome::Done(Version::from_u64(self.versions))
     }
 
+    /// Loses all that it has.
+    pub(crate) fn forget(&mut self) {
+        self.slots.clear();
+    }
+
     pub(crate) fn look(&self, key: &StoreKey) -> Option<Stored> {
         let slot = self.slots.get(key.as_str()).filter(|slot| slot.expires_at.is_none_or(|at| at > self.now))?;
         Some(Stored {
