@@ -115,11 +115,11 @@ impl Engine {
         now: UnixTime,
         entropy: &mut impl Entropy,
     ) -> RosterStep<u64> {
-        let (policy, current) = (Arc::clone(&self.policy), current.and_then(Loaded::lineage));
+        let policy = Arc::clone(&self.policy);
         if policy.holder.is_some() {
             return Revoking::start(policy, user, which, current, now, entropy);
         }
-        Ending::start(policy, user, which, current, now, entropy)
+        Ending::start(policy, user, which, current.and_then(Loaded::lineage), now, entropy)
     }
 
     /// Tells which key of the ring signed a token, where the token scheme has several.

@@ -406,6 +406,14 @@ impl Loaded {
         self.record().filter(|record| record.sign_in.is_some()).map(|record| record.lineage)
     }
 
+    /// The lineage of a signed-in session that is held in the cookie, and the last end of all that it knows of.
+    pub(crate) fn admitted_user(&self) -> Option<(Nonce, Option<Nonce>)> {
+        match &self.opened {
+            Opened::Live(admitted) => self.lineage().map(|lineage| (lineage, admitted.epoch)),
+            _ => None,
+        }
+    }
+
     /// Tells whether the commit has something to write for the data or the lifetime.
     pub(crate) fn is_changed(&self) -> bool {
         self.has_edits() || (self.promised.is_some() && self.record().is_none())

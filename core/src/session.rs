@@ -228,10 +228,13 @@ impl<'s> Load<'s> {
                 Asked::Found(found, asked_at) => (found, asked_at),
             },
         };
-        let opened = match admission.arrive(policy, found, now, *client, events) {
+        let mut opened = match admission.arrive(policy, found, now, *client, events) {
             Arrival::Another => return Ok(Access::Load(self)),
             Arrival::Opened(opened) => opened,
         };
+        if let (Some(jar), Opened::Live(admitted)) = (jar, &mut opened) {
+            admitted.epoch = jar.epoch_of(admitted.live.record.lineage).flatten();
+        }
         let undecodable = matches!(opened, Opened::Undecodable { .. });
         let destroys = matches!(opened, Opened::Dead(_)) && admission.destroys();
         let mut loaded = Loaded::new(Arc::clone(policy), opened);

@@ -210,7 +210,7 @@ impl Jar {
     }
 
     /// The last end of all that a session of this lineage knows of, if one of it is here.
-    pub(super) fn epoch_of(&self, lineage: Nonce) -> Option<Option<Nonce>> {
+    pub(crate) fn epoch_of(&self, lineage: Nonce) -> Option<Option<Nonce>> {
         self.held.iter().find(|held| held.inside.lineage == lineage).map(|held| held.inside.epoch)
     }
 

@@ -118,6 +118,8 @@ pub(crate) struct Admitted {
     pub(crate) loaded_at: UnixTime,
     pub(crate) outdated: bool,
     pub(crate) standing: Standing,
+    /// The last end of all of the user's sessions that it knows of, where it is held in the cookie.
+    pub(crate) epoch: Option<Nonce>,
 }
 
 /// How a request stands to the ticket that it presented. What it does after a save stands no better.
@@ -303,6 +305,7 @@ impl Admission {
             outdated: self.tickets.get(self.index).is_some_and(|ticket| ticket.outdated),
             standing,
             live,
+            epoch: None,
         }))
     }
 

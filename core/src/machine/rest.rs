@@ -85,7 +85,8 @@ impl Commit {
             Some(at) => (self.shell.policy.longest.ttl(&live.record, at), at),
         };
         let standing = self.job.standing.clone();
-        let admitted = Admitted { live, expires_in, loaded_at, outdated: false, standing };
+        let epoch = self.shell.jar.as_ref().and_then(|jar| jar.epoch_of(live.record.lineage)?);
+        let admitted = Admitted { live, expires_in, loaded_at, outdated: false, standing, epoch };
         self.finish(Ok(()), After::Written(Box::new(admitted)))
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     held::key_of,
     id::StoreKey,
     limits::MAX_ROUNDS,
+    loaded::Loaded,
     op::{Op, Outcome},
     principal::Principal,
     record::{EndCause, Ended, Entry, Nonce},
@@ -23,7 +24,9 @@ pub(crate) struct Revoking {
     policy: Arc<Policy>,
     user: StoreKey,
     nonce: Nonce,
-    value: Value,
+    at: UnixTime,
+    /// The session that asks, where it is to live on, and the last end of all that it knows of.
+    spared: Option<(StoreKey, Option<Nonce>)>,
     rounds: u32,
     /// What is under way: a look, or a write.
     looks: bool,
@@ -35,14 +38,16 @@ impl Revoking {
         policy: Arc<Policy>,
         principal: &Principal,
         which: Which,
-        current: Option<Nonce>,
+        current: Option<&Loaded>,
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> RosterStep<u64> {
         let spared = match which {
             Which::All => None,
             Which::One(_) => return RosterStep::Done(Err(RosterError::NoIndex)),
-            Which::Others => current.map(|lineage| key_of(&policy, lineage)),
+            Which::Others => {
+                current.and_then(Loaded::admitted_user).map(|(lineage, epoch)| (key_of(&policy, lineage), epoch))
+            }
         };
         let mut nonce = [0; Nonce::LEN];
         if entropy.fill(&mut nonce).is_err() {
@@ -50,11 +55,7 @@ impl Revoking {
         }
         let nonce = Nonce::from_bytes(nonce);
         let user = policy.keys.index_key(principal);
-        let ended = Entry::Ended(Ended { by: nonce, cause: EndCause::Destroy, at: now, next: spared });
-        let Ok(value) = policy.codec.encode(&user, &ended).map(Value::from) else {
-            return RosterStep::Done(Err(RosterError::Store));
-        };
-        Self { policy, user, nonce, value, rounds: 0, looks: true }.look()
+        Self { policy, user, nonce, at: now, spared, rounds: 0, looks: true }.look()
     }
 
     fn look(mut self) -> RosterStep<u64> {
@@ -68,12 +69,24 @@ impl Revoking {
 
     fn write(mut self, over: Option<Version>) -> RosterStep<u64> {
         self.looks = false;
-        let (key, value, ttl) = (self.user.clone(), self.value.clone(), self.ttl());
+        let next = self.spared.as_ref().map(|(lineage, _)| lineage.clone());
+        let ended = Ended { by: self.nonce, cause: EndCause::Destroy, at: self.at, next };
+        let Ok(value) = self.policy.codec.encode(&self.user, &Entry::Ended(ended)).map(Value::from) else {
+            return RosterStep::Done(Err(RosterError::Store));
+        };
+        let (key, ttl) = (self.user.clone(), self.ttl());
         let op = match over {
             Some(version) => Op::Replace { key, version, value, ttl },
             None => Op::Create { key, value, ttl },
         };
         RosterIo::ask(op, self)
+    }
+
+    /// Who asks may have ended meanwhile with all others: nobody is brought back.
+    fn over(mut self, there: &Ended, version: Version) -> RosterStep<u64> {
+        self.spared =
+            self.spared.filter(|(lineage, epoch)| *epoch == Some(there.by) || there.next.as_ref() == Some(lineage));
+        self.write(Some(version))
     }
 
     /// As long as a cookie may live that is older, or that a request under way makes of one.
@@ -89,7 +102,8 @@ impl RosterMachine<u64> for Revoking {
             (true, Outcome::Absent) => self.write(None),
             (true, Outcome::Found(stored)) => match self.policy.codec.decode(&self.user, &stored.value) {
                 Ok(Entry::Ended(ended)) if ended.by == self.nonce => RosterStep::Done(Ok(0)),
-                Ok(_) => self.write(Some(stored.version)),
+                Ok(Entry::Ended(ended)) => self.over(&ended, stored.version),
+                Ok(_) => RosterStep::Done(Err(RosterError::Store)),
                 Err(error) => RosterStep::Done(Err(RosterError::Undecodable(error))),
             },
             (false, Outcome::Done(_)) => RosterStep::Done(Ok(0)),

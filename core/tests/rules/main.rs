@@ -25,6 +25,7 @@ mod forwarded_spoofing;
 mod held;
 mod held_ends;
 mod held_pieces;
+mod held_races;
 mod keyring;
 mod late;
 mod lifetime;

@@ -21,6 +21,7 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
 /// SplitMix64: deterministic "randomness", for ids and for generated cases.
+#[derive(Clone)]
 pub(crate) struct Seeded(pub(crate) u64);
 
 impl Seeded {
@@ -67,6 +68,7 @@ pub(crate) fn ring() -> Keyring {
 }
 
 /// An engine with its store.
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) store: TestStore,

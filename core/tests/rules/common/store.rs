@@ -20,6 +20,7 @@ impl Fault {
     pub(crate) const ALL: [Self; 4] = [Self::Failed, Self::UnknownApplied, Self::UnknownLater, Self::UnknownNever];
 }
 
+#[derive(Clone)]
 struct Slot {
     value: Value,
     version: u64,
@@ -27,6 +28,7 @@ struct Slot {
 }
 
 /// A map with versions and a virtual clock.
+#[derive(Clone)]
 pub(crate) struct TestStore {
     pub(crate) now: u64,
     /// Conflicts bring what was found.
