@@ -147,8 +147,9 @@ impl Run<'_> {
     }
 
     fn start(&mut self, at: usize) -> Progress {
-        // The first cookie that was given, or the last.
-        let from = if self.given.len() > 1 { self.ways.pick(2) * (self.given.len() - 1) } else { 0 };
+        // The first cookie that was given, or the last; of more requests, the first.
+        let last = if self.requests.len() > 2 { 0 } else { self.given.len() - 1 };
+        let from = if last > 0 { self.ways.pick(2) * last } else { 0 };
         let (kind, cookie) = (self.requests[at].kind, self.given[from].cookie.clone());
         self.story.push(format!("with cookie {from}"));
         self.requests[at].from = from;
@@ -280,14 +281,7 @@ fn any_two_requests_and_a_fault_bring_nothing_back() {
 
 #[test]
 fn three_requests_bring_nothing_back() {
-    let kinds = [
-        [Change, Destroy, Elevate],
-        [Destroy, Elevate, EndAll],
-        [Destroy, Elevate, Kind::Login],
-        [Elevate, Elevate, Destroy],
-        [Elevate, EndAll, EndOthers],
-        [Elevate, EndAll, Kind::Login],
-    ];
+    let kinds = [[Destroy, Elevate, EndAll], [Elevate, EndOthers, Kind::Login]];
     let count: usize = kinds.iter().map(|kinds| all_ways(kinds, 0)).sum();
     println!("{count} ways");
     assert!(count > 1_000, "{count}");
