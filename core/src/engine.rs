@@ -134,6 +134,11 @@ impl Engine {
         }
     }
 
+    /// Tells whether sessions are held in the cookie.
+    pub fn holds_in_cookie(&self) -> bool {
+        self.policy.holder.is_some()
+    }
+
     /// Returns how the cookie is named and which attributes it has.
     pub fn cookie(&self) -> &CookiePolicy {
         &self.policy.cookie

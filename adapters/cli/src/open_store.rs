@@ -9,12 +9,13 @@ use cloakroom_memcached::MemcachedStore;
 use cloakroom_redb::{OpenError, RedbConfig, RedbStore};
 use cloakroom_redis::RedisStore;
 use cloakroom_runtime::Runtime;
-use cloakroom_store::{DynStore, MemoryStore, Sessions};
+use cloakroom_store::{CookieOnly, DynStore, MemoryStore, Sessions};
 
 use crate::{holder::Holder, store_url::StoreUrl};
 
 /// A store that is open.
 pub(crate) enum OpenStore {
+    CookieOnly,
     Memcached(MemcachedStore),
     Http(HttpStore),
     Memory(MemoryStore),
@@ -38,6 +39,8 @@ impl OpenStore {
     ) -> anyhow::Result<Self> {
         let runtime = Arc::clone(runtime);
         match url {
+            StoreUrl::Cookie(None) => Ok(Self::CookieOnly),
+            StoreUrl::Cookie(Some(url)) => Box::pin(Self::open(*url, &runtime, sweep_every, advice)).await,
             StoreUrl::Http { config, place } => {
                 config.connect(runtime).await.map(Self::Http).with_context(|| format!("no store at {place}"))
             }
@@ -64,6 +67,7 @@ impl OpenStore {
     pub(crate) fn sessions(&self, engine: Engine, runtime: &Arc<dyn Runtime>) -> Sessions {
         let runtime = Arc::clone(runtime);
         match self {
+            Self::CookieOnly => Sessions::builder(engine, CookieOnly, runtime),
             Self::Memcached(store) => Sessions::builder(engine, store.clone(), runtime),
             Self::Http(store) => Sessions::builder(engine, store.clone(), runtime),
             Self::Memory(store) => Sessions::builder(engine, store.clone(), runtime),
@@ -76,6 +80,7 @@ impl OpenStore {
     /// Returns it as a store of whatever type.
     pub(crate) fn as_dyn(&self) -> &dyn DynStore {
         match self {
+            Self::CookieOnly => &CookieOnly,
             Self::Memcached(store) => store,
             Self::Http(store) => store,
             Self::Memory(store) => store,

@@ -41,6 +41,8 @@ impl fmt::Debug for StoreOption {
 /// A store that is not open yet.
 #[derive(Debug)]
 pub(crate) enum StoreUrl {
+    /// The cookie itself, with a store of what was ended, or none.
+    Cookie(Option<Box<Self>>),
     Http {
         config: Box<HttpConfig>,
         /// The URL, which takes no secrets.
@@ -63,10 +65,26 @@ pub(crate) enum StoreUrl {
 impl StoreUrl {
     /// Reads the option; where there is none, it is a file in the user's data folder, which is made.
     pub(crate) fn read(option: Option<&StoreOption>) -> anyhow::Result<Self> {
+        Self::read_by(option, Self::parse)
+    }
+
+    /// Reads the option for who can also hold sessions in the cookie, with what comes behind `cookie+` as the store of what was
+    /// ended.
+    pub(crate) fn read_or_cookie(option: Option<&StoreOption>) -> anyhow::Result<Self> {
+        Self::read_by(option, |url| match url.split_once([':', '+']) {
+            Some((cookie, "")) if cookie.eq_ignore_ascii_case("cookie") && url.ends_with(':') => Ok(Self::Cookie(None)),
+            Some((cookie, rest)) if cookie.eq_ignore_ascii_case("cookie") && url[cookie.len()..].starts_with('+') => {
+                Ok(Self::Cookie(Some(Box::new(Self::parse(rest)?))))
+            }
+            _ => Self::parse(url),
+        })
+    }
+
+    fn read_by(option: Option<&StoreOption>, parse: impl Fn(&str) -> anyhow::Result<Self>) -> anyhow::Result<Self> {
         let Some(StoreOption(text)) = option else { return default_file().map(Self::Redb) };
         let text = text.to_str().context("--store is no text")?;
         match text.strip_prefix("env:") {
-            None => Self::parse(text).context("--store"),
+            None => parse(text).context("--store"),
             Some(name) if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
                 bail!("--store: env: needs the name of a variable behind the colon")
             }
@@ -74,7 +92,7 @@ impl StoreUrl {
                 let url = env::var_os(OsStr::new(name));
                 let url = url.as_ref().and_then(|url| url.to_str());
                 let url = url.ok_or_else(|| anyhow!("--store: the environment variable {name} has no URL"))?;
-                Self::parse(url).with_context(|| format!("--store: the environment variable {name}"))
+                parse(url).with_context(|| format!("--store: the environment variable {name}"))
             }
         }
     }
@@ -83,6 +101,7 @@ impl StoreUrl {
     fn parse(url: &str) -> anyhow::Result<Self> {
         let scheme = url.split_once(':').map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
         match scheme.as_ref().map(|(scheme, rest)| (scheme.as_str(), *rest)) {
+            Some(("cookie", _)) => bail!("the cookie is no store that can be opened here"),
             Some(("memory", "")) => Ok(Self::Memory),
             Some(("redb", "")) => bail!("redb: needs the path of a file behind the colon"),
             // What somebody meant by it, only they know.

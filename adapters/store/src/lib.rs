@@ -26,6 +26,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cookie_only;
 mod counters;
 mod directory;
 mod driver;
@@ -42,6 +43,7 @@ mod turns;
 mod users;
 
 pub use self::{
+    cookie_only::CookieOnly,
     counters::Counters,
     directory::{Directory, DynDirectory},
     error::{Fault, StoreError},

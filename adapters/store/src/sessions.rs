@@ -5,10 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use cloakroom_core::{Engine, Keyring, RequestInfo, UnixTime};
+use cloakroom_core::{ConfigError, CookieHeld, Engine, Keyring, RequestInfo, UnixTime};
 use cloakroom_runtime::Runtime;
 
 use crate::{
+    cookie_only::CookieOnly,
     counters::Counters,
     session::Session,
     store::{DynStore, Store},
@@ -25,6 +26,18 @@ impl Sessions {
     /// Joins the parts, with the defaults of every setting.
     pub fn new(keyring: Keyring, store: impl Store, runtime: impl Runtime) -> Self {
         Self::builder(Engine::new(keyring), store, runtime).build()
+    }
+
+    /// Holds sessions in the cookie, encrypted, with the defaults of every setting, and nothing anywhere else: an end is not
+    /// final then, see [`CookieOnly`]. With a store that keeps what was ended it is: [`Sessions::builder`] takes one, and an
+    /// engine that is built with [`hold_in_cookie`](cloakroom_core::EngineBuilder::hold_in_cookie).
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] never: the defaults fit together.
+    pub fn cookie_only(keyring: Keyring, runtime: impl Runtime) -> Result<Self, ConfigError> {
+        let engine = Engine::builder(keyring).hold_in_cookie(CookieHeld::encrypted()).build()?;
+        Ok(Self::builder(engine, CookieOnly, runtime).build())
     }
 
     /// Starts to join an engine with settings of one's own to a store and a runtime.
@@ -57,6 +70,12 @@ impl Sessions {
     /// Returns the store, for direct access to keys of one's own.
     pub fn store(&self) -> &Arc<dyn DynStore> {
         &self.shared.store
+    }
+
+    /// Tells whether the sessions of a user can be listed, counted and ended by handle: the store keeps an index, and sessions
+    /// are not held in the cookie.
+    pub fn has_index(&self) -> bool {
+        DynStore::directory(&**self.store()).is_some() && !self.engine().holds_in_cookie()
     }
 
     /// Returns the counters.

@@ -9,7 +9,7 @@ use http::StatusCode;
 /// Why an access to a session failed; an axum handler returns it with `?`.
 ///
 /// As a response it is a status and its text: 503 when the store is down, 409 when other requests were in the way, 500
-/// when the application asked for what cannot be.
+/// when the application asked for what cannot be, 501 where the store has no index of users' sessions.
 #[derive(Clone, Debug)]
 pub struct SessionError(cloakroom_store::SessionError);
 
@@ -34,13 +34,17 @@ impl SessionError {
                 CommitError::OutcomeUnknown | CommitError::Store | CommitError::Vanished => {
                     StatusCode::SERVICE_UNAVAILABLE
                 }
-                CommitError::RecordTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                CommitError::CookieTooLarge { .. } | CommitError::RecordTooLarge { .. } => {
+                    StatusCode::PAYLOAD_TOO_LARGE
+                }
+                CommitError::NoIndex => StatusCode::NOT_IMPLEMENTED,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Kind::Edit(EditError::NotSignedIn) => StatusCode::UNAUTHORIZED,
             Kind::Roster(error) => match error {
                 RosterError::Contention => StatusCode::CONFLICT,
                 RosterError::End(_) | RosterError::Store => StatusCode::SERVICE_UNAVAILABLE,
+                RosterError::NoIndex => StatusCode::NOT_IMPLEMENTED,
                 RosterError::UnknownHandle => StatusCode::NOT_FOUND,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },

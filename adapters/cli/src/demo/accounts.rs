@@ -34,7 +34,11 @@ pub(super) async fn sign_in(
     headers: &HeaderMap,
     remember: bool,
 ) -> Result<(), Failure> {
-    let mut login = Login::new().at_most(MAX_SESSIONS, Excess::EndOldest);
+    let mut login = Login::new();
+    // Without an index nobody can count them.
+    if app.0.sessions.has_index() {
+        login = login.at_most(MAX_SESSIONS, Excess::EndOldest);
+    }
     if let Some(agent) = headers.get(header::USER_AGENT) {
         login = login.label(&String::from_utf8_lossy(agent.as_bytes()));
     }

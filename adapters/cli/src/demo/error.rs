@@ -93,8 +93,9 @@ fn word(error: &Kind) -> &'static str {
             CommitError::Contention => "contention",
             CommitError::CrossSite => "cross_site",
             CommitError::Lost => "lost",
+            CommitError::NoIndex => "no_index",
             CommitError::OutcomeUnknown => "outcome_unknown",
-            CommitError::RecordTooLarge { .. } => "too_large",
+            CommitError::CookieTooLarge { .. } | CommitError::RecordTooLarge { .. } => "too_large",
             CommitError::Replay(error) => replay_word(*error),
             CommitError::StaleTicket => "stale_ticket",
             CommitError::Store => "store_down",
@@ -112,6 +113,7 @@ fn word(error: &Kind) -> &'static str {
         Kind::Roster(error) => match error {
             RosterError::Contention => "contention",
             RosterError::End(_) | RosterError::Store => "store_down",
+            RosterError::NoIndex => "no_index",
             RosterError::UnknownHandle => "unknown_handle",
             _ => "internal",
         },

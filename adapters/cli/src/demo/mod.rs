@@ -34,7 +34,7 @@ use axum::{
     middleware,
     response::{IntoResponse as _, Response},
 };
-use cloakroom_core::{CookieName, CookiePolicy, Engine, Lifetime, UnixTime};
+use cloakroom_core::{CookieHeld, CookieName, CookiePolicy, Engine, Lifetime, UnixTime};
 use cloakroom_runtime::Runtime;
 use cloakroom_store::{Sessions, StoreFailure};
 use cloakroom_tower::{CsrfLayer, SessionError, SessionLayer};
@@ -65,6 +65,9 @@ const ADVICE: Advice = Advice {
     in_use: "choose another store: --store memory: or --store redb:OTHER",
     otherwise: " (--store memory: or --store redb:OTHER)",
 };
+
+/// Cookies that a session may be split over, where it is held in them.
+const COOKIES: usize = 8;
 
 /// How long the store may take to close.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -120,14 +123,18 @@ async fn start(options: Options) -> anyhow::Result<()> {
     let secure = if options.insecure_http { "" } else { " Secure;" };
     let cookie = format!("{};{secure} HttpOnly; SameSite=Lax; Path=/", policy.name());
     let given = options.keys.as_ref().map(KeySource::read).transpose()?;
-    let url = StoreUrl::read(options.store.as_ref())?;
+    let url = StoreUrl::read_or_cookie(options.store.as_ref())?;
     let place = Place::of(&url);
     // What lives shortly is swept as often.
     let store = OpenStore::open(url, &runtime, lifetime.idle().min(Duration::from_secs(60)), &ADVICE).await?;
     let (keys, ring) = Ring::open(given, &place)?;
     let users = Users::of(&keys)?;
     let longest = accounts::longest(lifetime);
-    let engine = Engine::builder(keys).cookie(policy).lifetime(lifetime).longest(longest).build()?;
+    let mut engine = Engine::builder(keys).cookie(policy).lifetime(lifetime).longest(longest);
+    if matches!(place, Place::Cookie(_)) {
+        engine = engine.hold_in_cookie(CookieHeld::encrypted().pieces(COOKIES));
+    }
+    let engine = engine.build()?;
     let (address, incoming) = options
         .runtime
         .listen(&options.listen)

@@ -36,6 +36,9 @@ pub(crate) struct Options {
     /// so that the blog, which limits those, lets nobody in; `http://HOST:PORT` or `https://..`, a `cloakroom serve`, whose token
     /// is in CLOAKROOM_HTTP_TOKEN. They must be there when the demo starts, and may come and go later.
     ///
+    /// `cookie:` holds sessions in the cookie, sealed, and keeps nothing: a copy of a cookie works until its deadline, whatever
+    /// was ended. `cookie+URL` keeps what was ended in a store, and ends are final.
+    ///
     /// Others can see the command lines of your processes: where a URL has a password, `env:NAME` names a variable that
     /// has the URL.
     #[arg(long, value_name = "URL|env:NAME")]

@@ -38,7 +38,8 @@ impl Ring {
                 let (keys, is_new) = kept(&path).with_context(|| format!("no keys from {}", path.display()))?;
                 Ok((keys, Self::Kept { path, is_new }))
             }
-            (None, Place::Http(_) | Place::Memcached(_) | Place::Memory | Place::Redis(_)) => {
+            (None, Place::Cookie(Some(place))) => Self::open(None, place),
+            (None, Place::Cookie(None) | Place::Http(_) | Place::Memcached(_) | Place::Memory | Place::Redis(_)) => {
                 Ok((Keyring::generate(KeyId::new(1))?, Self::Run))
             }
         }

@@ -7,6 +7,8 @@ use crate::{open_store::OpenStore, store_url::StoreUrl};
 /// Where sessions are kept, for those who look.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
+    /// With the place of what was ended.
+    Cookie(Option<Box<Self>>),
     File(PathBuf),
     /// With the URL of the service.
     Http(String),
@@ -50,7 +52,7 @@ impl OpenStore {
                 }
             }
             // Others may use it as well.
-            Self::Http(_) | Self::Memcached(_) | Self::Redis(_) => Size::default(),
+            Self::CookieOnly | Self::Http(_) | Self::Memcached(_) | Self::Redis(_) => Size::default(),
         }
     }
 }
@@ -58,6 +60,7 @@ impl OpenStore {
 impl Place {
     pub(crate) fn of(url: &StoreUrl) -> Self {
         match url {
+            StoreUrl::Cookie(url) => Self::Cookie(url.as_ref().map(|url| Box::new(Self::of(url)))),
             StoreUrl::Http { place, .. } => Self::Http(place.clone()),
             StoreUrl::Memcached { place, .. } => Self::Memcached(place.clone()),
             StoreUrl::Memory => Self::Memory,
@@ -69,6 +72,7 @@ impl Place {
     /// Returns the word for the kind of store.
     pub(super) fn kind(&self) -> &'static str {
         match self {
+            Self::Cookie(_) => "cookie",
             Self::File(_) => "redb",
             Self::Http(_) => "http",
             Self::Memcached(_) => "memcached",
@@ -82,6 +86,8 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Cookie(None) => f.write_str("the cookie: a copy of one works until its deadline, whatever was ended"),
+            Self::Cookie(Some(place)) => write!(f, "the cookie; what was ended, {place}"),
             Self::File(path) => write!(f, "{}: sessions survive a restart", path.display()),
             Self::Memcached(place) => {
                 write!(f, "memcached at {place}: sessions survive a restart of this process, not of the servers")

@@ -172,6 +172,8 @@ fn facts_of(facts: &Facts, stored: Option<&Stored>) -> Markup {
             dt { "Store" }
             dd {
                 @match &facts.place {
+                    Place::Cookie(None) => "The cookie: a copy of one works until its deadline, whatever was ended",
+                    Place::Cookie(Some(_)) => "The cookie; the server keeps what was ended, and nothing else",
                     Place::File(path) => {
                         "The file " code { (path.file_name().unwrap_or_default().display()) }
                         ": sessions survive a restart"

@@ -35,7 +35,11 @@ pub(super) async fn run(options: &Options, target: &Target) -> anyhow::Result<Ex
     let expired = match &target.store {
         OpenStore::Redb(store) => Some(drop_expired(store, target, &mut progress).await?),
         // It does so by itself.
-        OpenStore::Http(_) | OpenStore::Memcached(_) | OpenStore::Memory(_) | OpenStore::Redis(_) => None,
+        OpenStore::CookieOnly
+        | OpenStore::Http(_)
+        | OpenStore::Memcached(_)
+        | OpenStore::Memory(_)
+        | OpenStore::Redis(_) => None,
     };
     let members = take_out_stale(target, &options.prefix.prefix, &mut progress).await?;
     drop(progress);

@@ -109,6 +109,7 @@ impl Target {
         let mut url = StoreUrl::read(Some(&args.store))?;
         match (&mut url, &args.server_prefix) {
             (StoreUrl::Memory, _) => bail!("memory: lives in the process of its server, and no other can look into it"),
+            (StoreUrl::Cookie(_), _) => bail!("sessions that are held in the cookie cannot be looked through"),
             (StoreUrl::Memcached { .. }, _) => {
                 bail!("memcached lists no keys and keeps no index, so that there is nothing to look through")
             }

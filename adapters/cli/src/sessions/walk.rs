@@ -19,6 +19,7 @@ pub(super) enum Walk {
 impl Walk {
     pub(super) fn entries(store: &OpenStore, prefix: &str) -> anyhow::Result<Self> {
         Ok(match store {
+            OpenStore::CookieOnly => bail!("the cookie is not walked over"),
             OpenStore::Memcached(_) => bail!("memcached lists no keys"),
             OpenStore::Http(_) => bail!("a session service is not walked over; go to its store"),
             OpenStore::Memory(_) => bail!("memory: is not walked over"),
@@ -29,6 +30,7 @@ impl Walk {
 
     pub(super) fn indexes(store: &OpenStore, prefix: &str) -> anyhow::Result<Self> {
         Ok(match store {
+            OpenStore::CookieOnly => bail!("the cookie is not walked over"),
             OpenStore::Memcached(_) => bail!("memcached lists no keys"),
             OpenStore::Http(_) => bail!("a session service is not walked over; go to its store"),
             OpenStore::Memory(_) => bail!("memory: is not walked over"),

@@ -20,7 +20,12 @@ pub(super) struct Named {
 
 pub(super) async fn show(session: Session, user: Principal<User>) -> Answer {
     let frame = Frame::of(&session, Some(*user)).await?;
-    page(StatusCode::OK, &view::devices(&frame, &session.user_sessions().await?))
+    let listed = match session.user_sessions().await {
+        Ok(listed) => Some(listed),
+        Err(Kind::Roster(RosterError::NoIndex)) => None,
+        Err(error) => return Err(SessionError::from(error).into()),
+    };
+    page(StatusCode::OK, &view::devices(&frame, listed.as_deref()))
 }
 
 pub(super) async fn end(session: Session, form: Result<Form<Named>, FormRejection>) -> Answer {

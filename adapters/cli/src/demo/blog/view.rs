@@ -106,19 +106,24 @@ pub(super) fn password(frame: &Frame, error: Option<&str>) -> Markup {
     framed(frame, "Password", &card("Change the password", &body))
 }
 
-pub(super) fn devices(frame: &Frame, listed: &[Listed]) -> Markup {
+pub(super) fn devices(frame: &Frame, listed: Option<&[Listed]>) -> Markup {
     let body = html! {
         section.card {
             h2 { "Your devices" }
-            p.muted {
-                "Where you are signed in, at most " (MAX_SESSIONS) " times: one more ends the oldest. End what you do not know, and \
-                 change your password then."
-            }
-            ul.devices {
-                @for session in listed { li { (row(frame, session)) } }
+            @match listed {
+                Some(listed) => {
+                    p.muted {
+                        "Where you are signed in, at most " (MAX_SESSIONS) " times: one more ends the oldest. End what you do \
+                         not know, and change your password then."
+                    }
+                    ul.devices {
+                        @for session in listed { li { (row(frame, session)) } }
+                    }
+                }
+                None => p.muted { "Where you are signed in cannot be listed: there is no index of your sessions here." }
             }
             div.buttons {
-                @if listed.len() > 1 {
+                @if listed.is_none_or(|listed| listed.len() > 1) {
                     (form(frame, "/blog/devices/end-others", None, &html! { button.danger { "End all others" } }))
                 }
                 (form(frame, "/blog/devices/end-all", None, &html! { button.danger { "Sign out everywhere" } }))
