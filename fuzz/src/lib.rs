@@ -12,6 +12,7 @@
 mod cookie_header;
 mod entry;
 mod forwarded;
+mod held_cookie;
 mod http_answer;
 mod machine;
 mod memcached_wire;
@@ -25,18 +26,19 @@ mod token;
 use cloakroom_core::Keyring;
 
 pub use self::{
-    cookie_header::cookie_header, forwarded::forwarded, http_answer::http_answer, machine::machine,
-    memcached_wire::memcached_wire, record::record, redb_rows::redb_rows, redis_url::redis_url, redis_wire::redis_wire,
-    set_cookie::set_cookie, token::token,
+    cookie_header::cookie_header, forwarded::forwarded, held_cookie::held_cookie, http_answer::http_answer,
+    machine::machine, memcached_wire::memcached_wire, record::record, redb_rows::redb_rows, redis_url::redis_url,
+    redis_wire::redis_wire, set_cookie::set_cookie, token::token,
 };
 
 /// A fuzz target by its name, which is also that of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("cookie_header", cookie_header),
     ("forwarded", forwarded),
+    ("held_cookie", held_cookie),
     ("http_answer", http_answer),
     ("machine", machine),
     ("memcached_wire", memcached_wire),

@@ -26,6 +26,8 @@
 
 #![forbid(unsafe_code)]
 
+#[doc = include_str!("cookie_held.md")]
+pub mod cookie_held {}
 mod cookie_only;
 mod counters;
 mod directory;

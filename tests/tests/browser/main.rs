@@ -19,12 +19,13 @@ use serde_json::{Value, json};
 type Case = fn(&Driver);
 
 fn main() -> ExitCode {
-    let cases: [(&str, Case); 9] = [
+    let cases: [(&str, Case); 10] = [
         ("a_form_of_another_origin_is_refused_also_where_the_cookie_comes_along", forms_of_another_origin),
         ("a_form_of_another_site_is_anonymous_and_leaves_the_cookie_alone", forms_of_another_site),
         ("a_link_of_another_site_finds_one_signed_in", links_of_another_site),
         ("a_message_is_shown_once_and_the_login_leads_back", messages_and_the_way_back),
         ("one_device_ends_another", devices),
+        ("one_session_comes_back_from_several_cookies", several_cookies),
         ("posts_are_written_and_edited", posts),
         ("the_back_button_shows_nothing_private_after_the_logout", the_back_button),
         ("the_browser_holds_the_cookie_as_it_should", the_cookie),
@@ -55,7 +56,11 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        let demo = Demo::start(&[]);
+        Self::with(&[])
+    }
+
+    fn with(options: &[&str]) -> Self {
+        let demo = Demo::start(options);
         let port = demo.address().rsplit(':').next().unwrap().to_owned();
         Self { origin: format!("http://localhost:{port}"), demo }
     }
@@ -169,6 +174,37 @@ fn devices(driver: &Driver) {
     assert_eq!(phone.place(), site.at("/blog/login?return_to=/blog/devices"));
     laptop.reload();
     laptop.shows("Signed in as alice");
+}
+
+fn several_cookies(driver: &Driver) {
+    let site = Site::with(&["--store", "cookie+memory:"]);
+    let browser = site.device(driver, "alice");
+    // Sixteen kilobytes: the demo keeps numbers, so that the names are long.
+    let put = "const name = n => String(n).padStart(2, '0') + 'k'.repeat(1000);
+        for (let n = 0; n < 16; n++) {
+            const request = new XMLHttpRequest();
+            request.open('PUT', '/api/session/' + name(n), false);
+            request.send(String(n));
+            if (request.status != 200) return request.responseText;
+        }
+        const request = new XMLHttpRequest();
+        request.open('GET', '/api/session', false);
+        request.send();
+        const data = JSON.parse(request.responseText).data;
+        return Array.from({ length: 16 }, (_, n) => data[name(n)]).join();";
+    // A page whose policy lets scripts ask its own origin.
+    browser.open(&site.at("/api/untouched"));
+    assert_eq!(browser.run(put), "0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15");
+    let mut names: Vec<_> =
+        browser.cookies().iter().map(|cookie| cookie["name"].as_str().unwrap().to_owned()).collect();
+    names.sort();
+    assert_eq!(names[..3], ["__Host-id", "__Host-id-1", "__Host-id-2"]);
+    assert!(names.len() >= 5, "{names:?}");
+    browser.open(&site.at("/blog"));
+    browser.shows("You are signed in as alice.");
+    browser.press("Sign out");
+    browser.shows("Remember me");
+    assert_eq!(browser.cookies().len(), 1, "the login page has a token, and no piece is left");
 }
 
 fn the_password(driver: &Driver) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloakroom_core::{
-    CommitError, EditError, End, Engine, Event, Lifetime, Loaded, Login, Op, OpKind, Session, Step,
+    CommitError, CookieHeld, EditError, End, Engine, Event, Lifetime, Loaded, Login, Op, OpKind, Session, Step,
     limits::{DEFAULT_ABSOLUTE, DEFAULT_CLOCK_SKEW, DEFAULT_IDLE},
 };
 use cloakroom_redb::RedbStore;
@@ -205,6 +205,31 @@ pub(crate) fn a_replay_after_the_deadline_opens_nothing_though_the_store_has_the
         assert_ne!(ticket(&done).unwrap(), jar, "a write makes another session");
         assert!(!world.opens(&jar), "{way}");
     }
+}
+
+/// What a thief has is a copy of the cookie, and so of the session.
+pub(crate) fn a_replay_of_a_cookie_that_holds_the_session_opens_nothing_after_the_deadline_or_the_end() {
+    let held = || World::with(|builder| builder.hold_in_cookie(CookieHeld::encrypted()));
+    let mut world = held();
+    let jar = world.sign_in();
+    let (mut later, began) = (jar.clone(), world.now());
+    // Its absolute deadline comes, however often it is used.
+    while world.opens(&later) {
+        assert!(world.now().since(began) < DEFAULT_ABSOLUTE + SECOND);
+        world.pass(DEFAULT_IDLE / 2);
+        if let Some(cookie) = ticket(&world.request(&later, |_| ())) {
+            later = cookie;
+        }
+    }
+    let mut world = held();
+    let jar = world.sign_in();
+    world.pass(DEFAULT_IDLE);
+    assert!(!world.opens(&jar), "its idle time is over");
+    let mut world = held();
+    let jar = world.sign_in();
+    let copy = ticket(&world.request(&jar, |loaded| loaded.insert("m", &1).unwrap())).unwrap();
+    assert_eq!(world.request(&jar, |loaded| loaded.destroy()).end(), Some(End::Ended));
+    assert!(!world.opens(&jar) && !world.opens(&copy));
 }
 
 pub(crate) fn an_idle_session_opens_nothing_though_the_store_has_the_record() {

@@ -10,7 +10,7 @@ use std::{
 use axum::body::Body;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use cloakroom_core::{
-    Access, Codec, CommitError, ConfigError, CookieError, CookieName, CookiePolicy, DecodeError, EditError,
+    Access, Codec, CommitError, ConfigError, CookieError, CookieHeld, CookieName, CookiePolicy, DecodeError, EditError,
     EncodeError, EndCause, Ended, Engine, EntropyError, Entry, Event, HashedKeys, Json, JsonCodec, Key, KeyId,
     KeyScheme, Keyring, Lifetime, Loaded, Moved, Nonce, Op, OpKind, Outcome, ReplayError, RequestInfo, SameSite,
     SealedCodec, SessionId, SignedTokens, Step, StoreKey, TokenScheme, Value, Version, cookie::Scan,
@@ -18,8 +18,8 @@ use cloakroom_core::{
 use cloakroom_redb::{OpenError, RedbConfig, RedbStore};
 use cloakroom_redis::{ConnectError, RedisConfig, RedisStore};
 use cloakroom_store::{
-    Created, Fault, Finish, KeyringExt as _, MemoryStore, Removed, Session, SessionError, Sessions, Store, StoreError,
-    StoreFailure, Written,
+    CookieOnly, Created, Fault, Finish, KeyringExt as _, MemoryStore, Removed, Session, SessionError, Sessions, Store,
+    StoreError, StoreFailure, Written,
 };
 use cloakroom_tokio::Tokio;
 use cloakroom_tower::{Main, SessionLayer, SessionTrace, StatusOnly, StoreFailureLayer};
@@ -261,6 +261,7 @@ fn values_and_settings(printer: &mut Printer) {
     printer.debug(&keys.store_key(&verified.id));
     printer.debug(&SealedCodec::new(&ring().accept(key(2)).unwrap(), "main"));
     printer.debug(&JsonCodec);
+    held_in_the_cookie(printer);
     printer.debug(&ring().accept(key(2)).unwrap());
     printer.debug(&key(1));
     printer.display(&KeyId::new(1));
@@ -281,6 +282,30 @@ fn values_and_settings(printer: &mut Printer) {
         printer.debug(&kind);
     }
     printer.debug(&Event::UnknownKey(KeyId::new(9)));
+}
+
+/// A session that is held in the cookie, and one that does not fit it.
+fn held_in_the_cookie(printer: &mut Printer) {
+    for held in [CookieHeld::encrypted(), CookieHeld::dangerous_readable().pieces(3)] {
+        printer.debug(&held);
+        let mut world = World::with(|builder| builder.hold_in_cookie(held));
+        printer.debug(&world.engine);
+        let jar = world.sign_in();
+        printer.forms.text("cookie", token(&jar));
+        let mut session = world.slow(&jar, |loaded| loaded.insert("n", SECRET).unwrap());
+        printer.debug(&session);
+        printer.debug(&session.access());
+        let done = world.commit(session);
+        printer.debug(&done);
+        printer.debug(&world.engine.inspect(token(&jar).as_bytes()));
+        let done = world.request(&jar, |loaded| loaded.insert("long", &SECRET.repeat(2000)).unwrap());
+        let error = done.result().unwrap_err();
+        printer.error(&error);
+        let CommitError::CookieTooLarge { biggest, .. } = error else { panic!("{error}") };
+        printer.debug(&biggest);
+        printer.text(&biggest.to_string());
+    }
+    printer.debug(&CookieOnly);
 }
 
 /// Errors that come of what is secret.

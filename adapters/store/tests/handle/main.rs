@@ -5,6 +5,7 @@
 mod accounts;
 mod commit;
 mod common;
+mod cookie_held;
 mod counters;
 mod failures;
 mod forms;

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use cloakroom_core::{Keyring, RequestInfo};
+use cloakroom_core::{Engine, Keyring, RequestInfo};
 use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
 use cloakroom_store::{Finish, Report, Session, Sessions, StoreFailure};
 use tokio::time::{Instant, sleep};
@@ -84,8 +84,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::of(Engine::new(ring()))
+    }
+
+    pub(crate) fn of(engine: Engine) -> Self {
         let (store, runtime) = (TestStore::default(), TestRuntime::new());
-        let sessions = Sessions::new(ring(), store.clone(), runtime.clone());
+        let sessions = Sessions::builder(engine, store.clone(), runtime.clone()).build();
         Self { store, runtime, sessions }
     }
 
