@@ -66,7 +66,7 @@ async fn without_one_a_copy_opens_again_and_nothing_is_asked() {
 async fn a_store_of_ends_that_is_down_opens_nothing() {
     let w = revocable();
     let jar = signed_in(&w).await;
-    w.store.once(OpKind::Load, Trouble::Failed);
+    w.store.once(OpKind::Load, Trouble::Fail);
     let read = w.open(&jar).principal::<String>().await;
     assert!(matches!(read, Err(SessionError::Store(_))), "{read:?}");
 }
