@@ -212,7 +212,7 @@ pub(crate) fn a_replay_of_a_cookie_that_holds_the_session_opens_nothing_after_th
     let held = || World::with(|builder| builder.hold_in_cookie(CookieHeld::encrypted()));
     let mut world = held();
     let jar = world.sign_in();
-    let (mut later, began) = (jar.clone(), world.now());
+    let (mut later, began) = (jar, world.now());
     // Its absolute deadline comes, however often it is used.
     while world.opens(&later) {
         assert!(world.now().since(began) < DEFAULT_ABSOLUTE + SECOND);
