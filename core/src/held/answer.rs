@@ -102,7 +102,6 @@ impl Jar {
         };
         match (asked, outcome) {
             (Op::Load { .. }, Outcome::Found(stored)) => match policy.codec.decode(&lineage, &stored.value) {
-                Ok(Entry::Ended(there)) if there.by == ended.by => Answer::Is(Outcome::Done(stored.version)),
                 Ok(Entry::Ended(there)) if there.next.as_ref() == Some(key) => {
                     Answer::ask(Op::Replace { key: lineage, version: stored.version, value, ttl })
                 }

@@ -287,3 +287,26 @@ fn random_values_of_the_right_shape_ask_the_store_nothing() {
     }
     assert_eq!(w.ops(), "");
 }
+
+#[test]
+fn a_cookie_of_one_user_opens_as_no_other_and_one_of_another_version_not_at_all() {
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+    for setting in [CookieHeld::encrypted(), CookieHeld::dangerous_readable()] {
+        let mut w = World::with(|builder| builder.hold_in_cookie(setting));
+        let [alice, carol] = ["alice", "carol"].map(|user| ticket(&w.log_in("", user)).unwrap());
+        assert_eq!((w.who(&alice).as_deref(), w.who(&carol).as_deref()), (Some("alice"), Some("carol")));
+        let raw = |cookie: &str| BASE64_URL_SAFE_NO_PAD.decode(cookie.split_once('=').unwrap().1).unwrap();
+        let [alice, carol] = [raw(&alice), raw(&carol)];
+        let opens = |raw: &[u8]| w.opens(&format!("__Host-id={}", BASE64_URL_SAFE_NO_PAD.encode(raw)));
+        assert!(opens(&alice) && opens(&carol));
+        // The head of one before the rest of the other, wherever they are cut.
+        for at in 1..alice.len().min(carol.len()) {
+            if alice[..at] != carol[..at] && alice[at..] != carol[at..] {
+                assert!(!opens(&[&alice[..at], &carol[at..]].concat()), "{at}");
+            }
+        }
+        for version in (0..=255).filter(|version| *version != alice[0]) {
+            assert!(!opens(&[&[version], &alice[1..]].concat()), "{version}");
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! Ends of sessions that are held in the cookie: final with a store of revocations, against every copy of every cookie.
 
 use cloakroom_core::{
-    CommitError, CookieChange, CookieHeld, End, Event, Excess, Lifetime, Loaded, Login, RosterError, Which,
+    CommitError, CookieChange, CookieHeld, End, Event, Excess, Lifetime, Loaded, Login, Op, Outcome, RosterError, Step,
+    Which,
 };
 
 use crate::common::{DAY, Fault, HOUR, MINUTE, World, add, has, ticket};
@@ -110,6 +111,33 @@ fn an_end_whose_answer_is_missing_is_settled_by_looking() {
         assert_eq!(w.commit(slow).end(), Some(End::Ended), "{fault:?}");
         w.store.land();
         assert!(!w.opens(&jar));
+    }
+}
+
+#[test]
+fn an_end_tries_again_where_what_was_there_is_gone_and_not_for_ever() {
+    for flips in [1, 1000] {
+        let mut w = world();
+        let jar = w.sign_in();
+        let slow = w.slow(&jar, |loaded| loaded.destroy());
+        let (mut step, mut asked) = (w.start(slow), 0);
+        let done = loop {
+            let io = match step {
+                Step::Done(done) => break done,
+                Step::Io(io) => io,
+            };
+            asked += 1;
+            // Something is there whenever it writes, and nothing whenever it looks.
+            let outcome = match io.op() {
+                Op::Create { .. } if asked <= 2 * flips => Outcome::Exists,
+                Op::Load { .. } => Outcome::Absent,
+                op => w.store.perform(op),
+            };
+            step = io.resume(outcome, w.now());
+        };
+        assert!(asked < 100, "{asked}");
+        let expected = if flips == 1 { End::Ended } else { End::Failed };
+        assert_eq!((done.end(), w.opens(&jar)), (Some(expected), flips > 1));
     }
 }
 

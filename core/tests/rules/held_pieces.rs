@@ -85,6 +85,19 @@ fn every_size_up_to_the_limit_comes_back_and_more_is_an_error() {
 }
 
 #[test]
+fn every_size_about_the_first_split_comes_back() {
+    let mut w = world(3);
+    let mut counts = Vec::new();
+    for len in 2600..2800 {
+        let (mut jar, value) = (Jar::default(), noise(len, len as u64));
+        assert_eq!(jar.visit(&mut w, put(&value)), Ok(()), "{len}");
+        assert_eq!(read(&w, &jar), Some(value));
+        counts.push(jar.0.len());
+    }
+    assert!(counts.is_sorted() && counts[0] == 1 && counts[199] == 2, "{counts:?}");
+}
+
+#[test]
 fn pieces_that_are_no_longer_needed_are_removed() {
     let mut w = world(15);
     let mut jar = Jar::default();
