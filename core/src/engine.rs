@@ -323,9 +323,12 @@ impl EngineBuilder {
     /// * Deadlines stand in the cookie and are checked here. A request that used more than a part of the idle time gets the
     ///   cookie anew.
     /// * **Updates can be lost.** Two requests at the same time each answer with a cookie of their own, and the browser keeps
-    ///   the one that it hears of last. What must not be lost belongs in a store.
+    ///   the one that it hears of last, also over that of a login or an elevation. What must not be lost belongs in a store.
     /// * [`Loaded::rotate`](crate::Loaded::rotate) seals again, under the primary key, and makes no copy worthless;
     ///   [`Loaded::elevate`](crate::Loaded::elevate) does. What an older key sealed is sealed anew when it is next written.
+    /// * [`renew_after`](Self::renew_after) does nothing.
+    /// * No node may have a shorter [`longest`](Self::longest) lifetime than the cookies that are out: the end of all sessions of
+    ///   a user is kept no longer than that.
     /// * Nobody's sessions can be listed, counted or ended by handle; all of a user can be ended, or all but one.
     pub fn hold_in_cookie(mut self, held: CookieHeld) -> Self {
         self.held = Some(held);

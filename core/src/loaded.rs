@@ -220,6 +220,8 @@ impl Loaded {
     ///
     /// It keeps the authority, and so is no sign-in: a ticket that somebody planted goes on working and would be signed in
     /// too. For that, [`Loaded::destroy`] the session first and write what the new one has.
+    ///
+    /// One that is held in the cookie keeps its id, and is sealed anew under the primary key; older copies go on working.
     pub fn rotate(&mut self) {
         self.rotate = self.login.is_none() && !self.elevate;
     }

@@ -27,7 +27,8 @@ use crate::{
 /// A request's session: nothing is checked or loaded until somebody asks.
 ///
 /// [`Engine::open`](crate::Engine::open) makes it, [`Session::access`] leads to the data, [`Session::commit`] to the end
-/// of the request. A session that nobody accessed commits without any operation, cookie or allocation.
+/// of the request. A session that nobody accessed commits without any operation or cookie, and without an allocation, but for a
+/// copy of the cookie where that holds the session.
 pub struct Session {
     shell: Shell,
     state: State,

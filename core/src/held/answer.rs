@@ -65,7 +65,16 @@ impl Jar {
                 Ok(Entry::Ended(ended)) => self.strike(policy, key, ended, part),
                 _ => Answer::Is(Outcome::Failed),
             },
-            Op::Touch { key, value, ttl, .. } => Answer::Is(self.put(key, value, now.saturating_add(*ttl))),
+            // One that has ended meanwhile must not come over its successor in the browser.
+            Op::Touch { key, value, ttl, .. } => match (part, self.lineage_key(key).cloned()) {
+                (None, Some(lineage)) => Answer::ask(Op::Load { key: lineage }),
+                (Some((_, outcome)), _) => Answer::Is(match self.seen(policy, key, outcome, now) {
+                    Outcome::Found(found) if found.value == *value => self.put(key, value, now.saturating_add(*ttl)),
+                    Outcome::Found(_) => Outcome::Conflict(None),
+                    outcome => outcome,
+                }),
+                (None, None) => Answer::Is(Outcome::Absent),
+            },
             Op::Remove { key, .. } => {
                 self.forget(key);
                 Answer::Is(Outcome::Removed)
@@ -133,7 +142,7 @@ impl Jar {
     fn marker(&self, policy: &Policy, key: &StoreKey, ended: &Ended) -> Option<(StoreKey, Value, Duration)> {
         let lineage = self.lineage_key(key)?.clone();
         let value = policy.codec.encode(&lineage, &Entry::Ended(ended.clone())).ok()?;
-        let ttl = policy.longest.absolute().saturating_add(policy.max_request).saturating_add(policy.skew);
+        let ttl = self.longest(policy, key).saturating_add(policy.max_request).saturating_add(policy.skew);
         Some((lineage, Value::from(value), ttl))
     }
 }

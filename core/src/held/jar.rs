@@ -1,6 +1,9 @@
 //! The request's jar: what its cookies hold, what a commit puts there, and what is still to be asked of the store.
 
+use core::time::Duration;
+
 use crate::{
+    data::Data,
     engine::Policy,
     id::{SessionId, StoreKey},
     keyring::KeyId,
@@ -103,7 +106,7 @@ impl Jar {
         let (inside, _, outdated) = holder.open(value, pieces)?;
         let key = policy.keys.store_key(&inside.id);
         match self.find(&key) {
-            Some(index) if self.held[index].inside.until >= inside.until => {}
+            Some(index) if age(policy, &key, &self.held[index].inside) >= age(policy, &key, &inside) => {}
             Some(index) => self.held[index].inside = inside,
             None => self.held.push(Held::new(policy, key.clone(), inside)),
         }
@@ -200,7 +203,14 @@ impl Jar {
         if let (Some(next), Some(index)) = (&ended.next, self.find(key))
             && self.find(next).is_none()
         {
-            let held = Held { key: next.clone(), is_elsewhere: true, ..self.held[index].clone() };
+            let mut held = Held { key: next.clone(), is_elsewhere: true, ..self.held[index].clone() };
+            // A codec may bind bytes to their key; and nothing of the data is known there.
+            if let Ok(Entry::Record(mut record)) = policy.codec.decode(key, &held.inside.value) {
+                record.data = Data::new();
+                if let Ok(value) = policy.codec.encode(next, &Entry::Record(record)) {
+                    held.inside.value = Value::from(value);
+                }
+            }
             self.held.push(held);
         }
         match policy.codec.encode(key, &Entry::Ended(ended)) {
@@ -220,6 +230,15 @@ impl Jar {
         self.held.push(Held::new(policy, key.clone(), inside));
         self.unpublished = Some(key.clone());
         Outcome::Done(Version::from_u64(0))
+    }
+
+    /// The longest that a cookie of the session may live, if this node lets it or another one did.
+    pub(super) fn longest(&self, policy: &Policy, key: &StoreKey) -> Duration {
+        let entry = self.find(key).map(|index| policy.codec.decode(key, &self.held[index].inside.value));
+        match entry {
+            Some(Ok(Entry::Record(record))) => policy.longest.absolute().max(record.deadline.since(record.created)),
+            _ => policy.longest.absolute(),
+        }
     }
 
     /// Writes a session again.
@@ -270,6 +289,14 @@ impl Jar {
             }
             _ => Err(CommitError::Encode),
         })
+    }
+}
+
+/// How late a state of a session is.
+fn age(policy: &Policy, key: &StoreKey, inside: &Inside) -> (u64, UnixTime) {
+    match policy.codec.decode(key, &inside.value) {
+        Ok(Entry::Record(record)) => (record.commits, inside.until),
+        _ => (0, inside.until),
     }
 }
 

@@ -10,7 +10,8 @@
 //!                                                another tombstone ──► that
 //!           at admission, of a user: Load(user): an end of all since the login ──► nothing
 //! Create(id, record) ──────────► at a login: Load(user), to note the last end of all
-//! Replace(id, record), Touch ──► nothing
+//! Replace(id, record) ─────────► nothing
+//! Touch(id) ───────────────────► Load(lineage), so that no cookie of an ended session comes over its successor's
 //! Replace(id, tombstone) ──────► Create(lineage, tombstone), or Replace over one that leads to this id
 //! Enroll, Unenroll, List ──────► nothing: the store has no session to list
 //! ```
@@ -61,7 +62,7 @@ impl CookieHeld {
     }
 
     /// Splits what does not fit one cookie over up to this many, 1 to 15; by default 1. They are named like the first, with
-    /// `-1`, `-2` and so on, and open only all together. Every request carries them all: servers and proxies refuse headers
+    /// `-1`, `-2` and so on, which must be nobody else's, and open only all together. Every request carries them all: servers and proxies refuse headers
     /// beyond 8 to 64 KiB.
     #[must_use = "this returns the changed setting"]
     pub fn pieces(mut self, most: usize) -> Self {

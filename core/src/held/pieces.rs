@@ -44,7 +44,7 @@ impl Pieces {
     /// Joins the pieces of the text of which this is the first. `None` where one is missing.
     pub(super) fn join(&self, first: &[u8]) -> Option<Vec<u8>> {
         let head = Head::of(first)?;
-        if head.index != 0 {
+        if head.index != 0 || head.count < 2 {
             return None;
         }
         let mut text = head.chunk.to_vec();
@@ -56,7 +56,7 @@ impl Pieces {
             })?;
             text.extend_from_slice(chunk);
         }
-        Some(text)
+        (text.get(MARK) == Some(head.mark)).then_some(text)
     }
 }
 

@@ -178,6 +178,8 @@ pub(crate) struct Job {
     /// A write may still land whose answer is missing: the commit counter of the record that it was made over (0 for
     /// an end and a pointer, which need none).
     pub(crate) unsettled: Option<u64>,
+    /// Where the live session stood that the request was admitted to.
+    pub(crate) admitted: Option<StoreKey>,
     pub(crate) end: Option<End>,
     /// Something before the last step failed.
     pub(crate) failure: Option<CommitError>,
@@ -211,6 +213,7 @@ impl Job {
             operations: 0,
             hops: 0,
             unsettled: None,
+            admitted: None,
             end: None,
             failure: None,
         }

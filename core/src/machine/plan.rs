@@ -77,6 +77,7 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
     };
     if let Opened::Live(admitted) = &opened {
         job.standing = admitted.standing.clone();
+        job.admitted = Some(admitted.live.key.clone());
     }
     if let Some(LoginMark { principal, label, carry, limit, .. }) = login {
         let old = opened.end_target().map(|target| Old { key: target.key, version: target.version });

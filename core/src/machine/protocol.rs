@@ -47,7 +47,7 @@ use crate::{
     loaded::Loaded,
     machine::{
         admission::{Admission, Opened},
-        commit::{Attempt, Exchange, Fresh, Job, Live, Next, Reason, Why},
+        commit::{Attempt, EndTarget, Exchange, Fresh, Job, Live, Next, Reason, Why},
     },
     op::{Op, Outcome},
     roster::{Listed, RosterIo},
@@ -336,7 +336,18 @@ impl Commit {
             return self.fail_end(error, key);
         }
         let standing = self.job.standing.clone();
-        let after = key.map_or_else(|| self.nothing(), |key| Admission::again(key, standing));
+        let is_login = self.job.entry.is_some();
+        let after = match (key, self.job.admitted.take()) {
+            (Some(_), Some(admitted)) if is_login => Admission::again(admitted, standing),
+            // A login follows elevations to end what they made: the request is not admitted to that.
+            (Some(key), None) if is_login => {
+                let target = EndTarget { key, version: None, loaded_at: self.job.loaded_at };
+                let opened = Opened::Superseded(Some(target));
+                After::State(SessionState::Ready(Loaded::new(Arc::clone(&self.shell.policy), opened)))
+            }
+            (Some(key), _) => Admission::again(key, standing),
+            (None, _) => self.nothing(),
+        };
         let is_nobodys = self.job.auto && !self.job.changed;
         self.finish(if is_nobodys { Ok(()) } else { Err(error) }, after)
     }

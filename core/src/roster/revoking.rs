@@ -23,6 +23,7 @@ use crate::{
 pub(crate) struct Revoking {
     policy: Arc<Policy>,
     user: StoreKey,
+    /// That of the last try to write.
     nonce: Nonce,
     at: UnixTime,
     /// The session that asks, where it is to live on, and the last end of all that it knows of.
@@ -69,6 +70,10 @@ impl Revoking {
 
     fn write(mut self, over: Option<Version>) -> RosterStep<u64> {
         self.looks = false;
+        // Another than before: a login may have noted what an earlier try left, and others may have ended that since.
+        let mut by = *self.nonce.as_bytes();
+        by[0] = by[0].wrapping_add(1);
+        self.nonce = Nonce::from_bytes(by);
         let next = self.spared.as_ref().map(|(lineage, _)| lineage.clone());
         let ended = Ended { by: self.nonce, cause: EndCause::Destroy, at: self.at, next };
         let Ok(value) = self.policy.codec.encode(&self.user, &Entry::Ended(ended)).map(Value::from) else {

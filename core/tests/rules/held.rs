@@ -1,8 +1,8 @@
 //! Sessions that are held in the cookie: what the client has, and what the store is asked.
 
 use cloakroom_core::{
-    CommitError, ConfigError, CookieHeld, CookieName, CookiePolicy, Engine, EngineBuilder, Event, Keyring, Lifetime,
-    Refusal, SealedCodec,
+    Access, CommitError, ConfigError, CookieHeld, CookieName, CookiePolicy, Engine, EngineBuilder, Event, Key, Keyring,
+    Lifetime, Refusal, RequestInfo, SealedCodec,
 };
 
 use crate::common::{DAY, HOUR, MINUTE, Seeded, SetCookie, World, add, bytes, has, key, ring, ticket};
@@ -95,8 +95,8 @@ fn every_flipped_bit_is_refused() {
             for bit in 0..8 {
                 let mut changed = jar.clone().into_bytes();
                 changed[at] ^= 1 << bit;
-                let mut session = w.engine.open([&changed[..]], &cloakroom_core::RequestInfo::new());
-                assert!(matches!(session.access(), cloakroom_core::Access::Ready(loaded) if loaded.is_new()));
+                let mut session = w.engine.open([&changed[..]], &RequestInfo::new());
+                assert!(matches!(session.access(), Access::Ready(loaded) if loaded.is_new()));
             }
         }
         assert_eq!(w.ops(), "");
@@ -109,7 +109,7 @@ fn a_cookie_opens_for_its_engine_name_ring_and_form_alone() {
         || held(Engine::builder(ring())),
         || held(Engine::builder(ring()).name("other")),
         || held(Engine::builder(ring()).cookie(CookiePolicy::named(CookieName::new("__Host-other").unwrap()))),
-        || held(Engine::builder(Keyring::new(cloakroom_core::Key::from_bytes(key(1).id(), &bytes::<32>(99)).unwrap()))),
+        || held(Engine::builder(Keyring::new(Key::from_bytes(key(1).id(), &bytes::<32>(99)).unwrap()))),
         || Engine::builder(ring()).hold_in_cookie(CookieHeld::dangerous_readable()),
         || Engine::builder(ring()),
     ];
@@ -229,9 +229,21 @@ fn of_two_states_of_one_session_the_later_is_read() {
     let first = w.sign_in();
     w.pass(MINUTE);
     let second = ticket(&w.request(&first, add(1))).unwrap();
-    for cookie in [format!("{first}; {second}"), format!("{second}; {first}")] {
-        assert_eq!(w.peek(&cookie, "n"), Some(1));
-    }
+    let both = |w: &World, one: &str, other: &str, n| {
+        for cookie in [format!("{one}; {other}"), format!("{other}; {one}")] {
+            assert_eq!(w.peek(&cookie, "n"), Some(n));
+        }
+    };
+    both(&w, &first, &second, 1);
+    // Though it is to expire sooner, or as soon.
+    let third = ticket(&w.request(&second, |loaded| {
+        loaded.set_lifetime(Lifetime::new(MINUTE, HOUR)).unwrap();
+        add(1)(loaded);
+    }))
+    .unwrap();
+    both(&w, &second, &third, 2);
+    let fourth = ticket(&w.request(&third, add(1))).unwrap();
+    both(&w, &third, &fourth, 3);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Ends of sessions that are held in the cookie: final with a store of revocations, against every copy of every cookie.
 
 use cloakroom_core::{
-    CommitError, CookieChange, CookieHeld, End, Event, Excess, Lifetime, Loaded, Login, Op, Outcome, RosterError, Step,
-    Which,
+    Access, CommitError, CookieChange, CookieHeld, End, Event, Excess, Lifetime, Loaded, Login, Op, Outcome,
+    RosterError, RosterStep, SealedCodec, Step, Which,
 };
 
-use crate::common::{DAY, Fault, HOUR, MINUTE, World, add, has, ticket};
+use crate::common::{DAY, Fault, HOUR, MINUTE, World, add, has, ring, ticket};
 
 fn world() -> World {
     World::with(|builder| builder.hold_in_cookie(CookieHeld::encrypted()))
@@ -147,7 +147,7 @@ fn a_store_that_is_down_opens_no_session() {
     let jar = w.sign_in();
     let mut session = w.open(&jar);
     // A driver that has no answer does not supply one: the session stays unloaded, and nothing is written.
-    assert!(matches!(session.access(), cloakroom_core::Access::Load(_)));
+    assert!(matches!(session.access(), Access::Load(_)));
     let done = w.commit(session);
     assert_eq!(done.cookie(), CookieChange::Keep);
 }
@@ -237,11 +237,11 @@ fn a_login_or_an_elevation_that_races_with_an_end_of_all_opens_nothing() {
     let step = w.start(session);
     // The login has looked for the last end of all.
     let outcome = match &step {
-        cloakroom_core::Step::Io(io) => w.store.perform(io.op()),
+        Step::Io(io) => w.store.perform(io.op()),
         done => panic!("{done:?}"),
     };
     assert_eq!(w.end_many("alice", Which::All, ""), Ok(0));
-    let cloakroom_core::Step::Io(io) = step else { unreachable!() };
+    let Step::Io(io) = step else { unreachable!() };
     let now = w.now();
     let done = w.finish(io.resume(outcome, now));
     assert!(!w.opens(&ticket(&done).unwrap()));
@@ -308,4 +308,113 @@ fn a_session_of_nobody_asks_once_and_one_of_a_user_twice() {
     assert_eq!(w.ops(), "load,load,create");
     signed_in(&mut w, "alice");
     assert_eq!(w.ops(), "load");
+}
+
+#[test]
+fn an_end_of_all_that_is_tried_again_brings_nothing_back() {
+    let mut w = world();
+    let desk = signed_in(&mut w, "alice");
+    let first = w.ending("alice", Which::All, &desk);
+    let first = w.advance(first);
+    w.store.fault(0, Fault::UnknownApplied);
+    let first = w.advance(first);
+    // The login notes what landed, and another end of all ends it.
+    let after = signed_in(&mut w, "alice");
+    assert!(w.opens(&after));
+    assert_eq!(w.end_many("alice", Which::All, ""), Ok(0));
+    assert!(matches!(first, RosterStep::Io(_)) && !w.opens(&after));
+    assert_eq!(w.drive(first), Ok(0));
+    assert!(!w.opens(&after));
+}
+
+#[test]
+fn a_codec_that_binds_to_the_key_ends_what_an_elevation_made_too() {
+    let sealed = || {
+        World::with(|builder| builder.hold_in_cookie(CookieHeld::encrypted()).codec(SealedCodec::new(&ring(), "main")))
+    };
+    let mut w = sealed();
+    let old = signed_in(&mut w, "alice");
+    let new = ticket(&w.request(&old, elevate)).unwrap();
+    w.end(&old);
+    assert!(!w.opens(&new));
+    let mut w = sealed();
+    let old = signed_in(&mut w, "alice");
+    let new = ticket(&w.request(&old, elevate)).unwrap();
+    assert_eq!(w.log_in(&old, "bob").result(), Ok(()));
+    assert!(!w.opens(&new));
+}
+
+#[test]
+fn an_end_by_a_node_with_shorter_lifetimes_is_kept_as_long_as_the_cookie_lives() {
+    let held =
+        |lifetime: Lifetime| World::with(|builder| builder.hold_in_cookie(CookieHeld::encrypted()).lifetime(lifetime));
+    let mut w = held(Lifetime::new(DAY * 30, DAY * 30));
+    let (long, short) = (w.engine.clone(), held(Lifetime::new(HOUR, DAY)).engine);
+    let jar = signed_in(&mut w, "alice");
+    w.engine = short;
+    w.end(&jar);
+    w.pass(DAY * 2);
+    w.engine = long;
+    assert!(!w.opens(&jar));
+}
+
+#[test]
+fn a_slow_read_sends_no_cookie_over_that_of_an_elevation() {
+    let mut w =
+        World::with(|builder| builder.hold_in_cookie(CookieHeld::encrypted()).lifetime(Lifetime::new(HOUR, DAY)));
+    let old = signed_in(&mut w, "alice");
+    w.pass(HOUR / 2);
+    let slow = w.slow(&old, |_| ());
+    let new = ticket(&w.request(&old, elevate)).unwrap();
+    let done = w.commit(slow);
+    assert_eq!((done.result(), done.cookie(), w.opens(&new)), (Ok(()), CookieChange::Keep, true));
+}
+
+#[test]
+fn a_login_carries_nothing_of_what_an_elevation_took_away() {
+    let mut w = world();
+    let old = signed_in(&mut w, "alice");
+    let old = ticket(&w.request(&old, add(1))).unwrap();
+    let slow = w.slow(&old, |loaded| loaded.login("alice", Login::new().carry("n")).unwrap());
+    let new = ticket(&w.request(&old, |loaded| {
+        elevate(loaded);
+        add(8)(loaded);
+    }))
+    .unwrap();
+    let after = ticket(&w.commit(slow)).unwrap();
+    assert_eq!((w.peek(&after, "n"), w.opens(&new)), (None, false));
+}
+
+/// A login that fails on its way to end what an elevation made has not opened that.
+fn a_failed_login_opens_nothing(w: &mut World) {
+    let old = signed_in(w, "alice");
+    let new = ticket(&w.request(&old, elevate)).unwrap();
+    let mut failed = 0;
+    for at in 0..8 {
+        for fault in [Fault::Failed, Fault::UnknownNever] {
+            let mut w = w.clone();
+            let session = w.slow(&old, |loaded| loaded.login("mallory", Login::new()).unwrap());
+            w.store.fault(at, fault);
+            let done = w.commit(session);
+            if done.result().is_ok() {
+                continue;
+            }
+            failed += 1;
+            w.store.heal();
+            let mut again = done.reopen();
+            let loaded = w.access(&mut again).unwrap();
+            assert_eq!(loaded.principal::<String>().unwrap(), None, "{at} {fault:?}");
+            // And it can still be ended.
+            loaded.destroy();
+            assert_eq!(w.commit(again).end(), Some(End::Ended), "{at} {fault:?}");
+            assert!(!w.opens(&new));
+        }
+    }
+    assert!(failed > 2, "{failed}");
+}
+
+#[test]
+fn a_login_that_fails_opens_nothing_that_its_ticket_did_not() {
+    a_failed_login_opens_nothing(&mut world());
+    a_failed_login_opens_nothing(&mut World::new());
 }

@@ -172,6 +172,18 @@ fn pieces_in_the_wrong_place_and_changed_heads_open_nothing() {
 }
 
 #[test]
+fn a_head_of_pieces_before_a_whole_text_opens_nothing() {
+    let mut w = world(15);
+    let mut jar = Jar::default();
+    jar.visit(&mut w, put("small")).unwrap();
+    let text = jar.0["__Host-id"].clone();
+    let mark = &text[3..11];
+    for head in [format!("~00{mark}"), format!("~10{mark}"), "~10AAAAAAAA".to_owned()] {
+        assert!(!w.opens(&format!("__Host-id={head}{text}")), "{head}");
+    }
+}
+
+#[test]
 fn a_planted_piece_beside_the_right_one_changes_nothing() {
     let mut w = world(15);
     let mut jar = Jar::default();
