@@ -14,6 +14,7 @@ use cloakroom_tests::{
 tests! {
     what_is_under_way_is_answered_before_it_ends,
     connections_without_a_request_do_not_hold_it_up,
+    connections_without_a_handshake_do_not_hold_it_up,
     a_second_signal_ends_it_at_once,
     a_file_keeps_its_sessions,
     a_client_that_goes_away_is_forgotten,
@@ -56,6 +57,20 @@ fn connections_without_a_request_do_not_hold_it_up() {
     let since = Instant::now();
     service.stop();
     assert!(since.elapsed().as_secs() < 8, "it waited for those who ask nothing");
+    drop(silent);
+}
+
+fn connections_without_a_handshake_do_not_hold_it_up() {
+    let mut service = Service::start(ServiceOptions::new("memory:").tls());
+    let silent = TcpStream::connect(service.address()).unwrap();
+    // Who came later is turned away: the first was let in.
+    let mut later = TcpStream::connect(service.address()).unwrap();
+    later.set_read_timeout(Some(PATIENCE)).unwrap();
+    later.write_all(b"this is no handshake").unwrap();
+    let _ = later.read_to_end(&mut Vec::new());
+    let since = Instant::now();
+    service.stop();
+    assert!(since.elapsed().as_secs() < 8, "it waited for a handshake");
     drop(silent);
 }
 

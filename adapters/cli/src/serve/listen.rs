@@ -14,7 +14,10 @@ use hyper::{
 };
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use smol_hyper::rt::FuturesIo;
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::{
+    net::{TcpListener, TcpStream, lookup_host},
+    sync::watch,
+};
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 use super::{Service, body};
@@ -78,6 +81,7 @@ impl Listener {
         http.max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD);
         let graceful = GracefulShutdown::new();
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let (stop, stopping) = watch::channel(());
         loop {
             let next = async {
                 let place = room.acquire_arc().await;
@@ -96,12 +100,12 @@ impl Listener {
                 }
             };
             let (service, http, tls) = (Arc::clone(service), http.clone(), self.tls.clone());
-            let watcher = graceful.watcher();
+            let (watcher, stopping) = (graceful.watcher(), stopping.clone());
             // It goes on by itself.
             drop(runtime.spawn(Box::pin(async move {
                 let _place = place;
                 let opened = Opened::count(service);
-                match opened.0.secure(stream, tls).await {
+                match opened.0.secure(stream, tls, stopping).await {
                     Ok(stream) => {
                         let service = Arc::clone(&opened.0);
                         let answer = service_fn(move |request| {
@@ -118,6 +122,7 @@ impl Listener {
         }
         // Nobody new gets in.
         drop(self.listener);
+        drop(stop);
         tracing::info!(connections = graceful.count(), "stopping: answering what is under way");
         let (drained, impatience) = (pin!(graceful.shutdown()), pin!(signals.next()));
         let in_time = matches!(select(drained, select(impatience, runtime.sleep(DRAIN))).await, Either::Left(_));
@@ -128,12 +133,18 @@ impl Listener {
 }
 
 impl Service {
-    /// Makes a connection ready for HTTP.
-    async fn secure(&self, stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Box<dyn Io>> {
+    /// Makes a connection ready for HTTP. A handshake, in which nothing is asked, holds up no stop.
+    async fn secure(
+        &self,
+        stream: TcpStream,
+        tls: Option<TlsAcceptor>,
+        mut stopping: watch::Receiver<()>,
+    ) -> io::Result<Box<dyn Io>> {
         // A socket that is gone already shows it when it is read.
         let _ = stream.set_nodelay(true);
         let Some(tls) = tls else { return Ok(Box::new(TokioIo::new(stream))) };
-        match select(tls.accept(stream.compat()), self.runtime.sleep(HANDSHAKE)).await {
+        let stopped = pin!(stopping.changed());
+        match select(tls.accept(stream.compat()), select(stopped, self.runtime.sleep(HANDSHAKE))).await {
             Either::Left((secured, _)) => Ok(Box::new(FuturesIo::new(secured?))),
             Either::Right(_) => Err(io::ErrorKind::TimedOut.into()),
         }
