@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use cloakroom_http::HttpConfig;
-use cloakroom_store::{Fault, Store};
+use cloakroom_store::{Fault, Store, Written};
 use cloakroom_tests::witness::{Site, Witness};
 use cloakroom_tokio::Tokio;
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
-use crate::common::{RECOVERY, SLACK, config, create, key, load, on_tokio, replace, service, until, value};
+use crate::common::{LONG, RECOVERY, SLACK, config, create, key, load, on_tokio, replace, service, until, value};
 
 tests! {
     every_operation_ends_within_its_deadline,
@@ -59,9 +58,7 @@ fn a_service_that_goes_on_is_found_within_two_seconds() {
             service.pause();
             let asking = async {
                 loop {
-                    let since = Instant::now();
                     let _ = site.read(&ticket).await;
-                    assert!(since.elapsed() < HttpConfig::DEADLINE + SLACK);
                     sleep(Duration::from_millis(20)).await;
                 }
             };
@@ -104,11 +101,19 @@ fn what_was_sent_before_a_stop_may_happen_after_it() {
         service.resume();
         // It is conditional: it happens before whatever comes next, or never.
         until("the service", async || load(&store, "k").await.is_ok()).await;
-        let found = store.load(&key("k")).await.unwrap().unwrap();
-        assert!([&b"1"[..], b"late"].contains(&found.value.as_bytes()), "{found:?}");
-        if let Ok(version) = replace(&store, "k", &found.version, "next").await {
-            assert_eq!(store.load(&key("k")).await.unwrap().unwrap().version, version);
-        }
+        let mut found = store.load(&key("k")).await.unwrap().unwrap();
+        assert!([value("1"), value("late")].contains(&found.value), "{found:?}");
+        let next = loop {
+            match store.replace(&key("k"), &found.version, &value("next"), LONG).await.unwrap() {
+                Written::Done(version) => break version,
+                // It came between the two, which it can only once.
+                Written::Conflict(Some(late)) if late.value == value("late") => found = late,
+                other => panic!("{other:?}"),
+            }
+        };
+        // Ours, and the one that asks: what another carried has happened by now, or never will.
+        until("the first is closed", async || service.counter("cloakroom_connections") <= 2).await;
+        assert_eq!(store.load(&key("k")).await.unwrap().unwrap().version, next, "it came too late");
     });
 }
 
