@@ -1,4 +1,4 @@
-//! Cloakroom's tool: makes keys, says what a token is worth, lists and ends sessions, compacts files of them, serves
+//! Cloakroom's tool: makes keys, says what a token is worth, lists, ends and moves sessions, compacts files of them, serves
 //! stores over HTTP, and a demo.
 
 #![forbid(unsafe_code)]
@@ -36,6 +36,7 @@ enum Command {
     Demo(demo::Options),
     Inspect(inspect::Options),
     Keygen(keygen::Options),
+    Migrate(sessions::migrate::Options),
     Serve(serve::Options),
     Sessions(sessions::Options),
 }
@@ -47,12 +48,14 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(options).map(|()| ExitCode::SUCCESS),
         Command::Inspect(options) => inspect::run(options),
         Command::Keygen(options) => keygen::run(options).map(|()| ExitCode::SUCCESS),
+        Command::Migrate(options) => sessions::migrate::run(options),
         Command::Serve(options) => serve::run(options).map(|()| ExitCode::SUCCESS),
         Command::Sessions(options) => sessions::run(options),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        // 1 is the answer of `inspect` to a token that is refused, and of `sessions revoke` to a handle that it does not know.
+        // 1 is the answer of `inspect` to a token that is refused, and of `sessions revoke` to a handle that it does not know,
+        // and of `migrate` where something is left.
         ExitCode::from(2)
     })
 }

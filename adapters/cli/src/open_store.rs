@@ -89,6 +89,18 @@ impl OpenStore {
         }
     }
 
+    /// Returns a handle of it, as a store of whatever type.
+    pub(crate) fn shared(&self) -> Arc<dyn DynStore> {
+        match self {
+            Self::CookieOnly => Arc::new(CookieOnly),
+            Self::Http(store) => Arc::new(store.clone()),
+            Self::Memcached(store) => Arc::new(store.clone()),
+            Self::Memory(store) => Arc::new(store.clone()),
+            Self::Redb(store) => Arc::new(store.clone()),
+            Self::Redis(store) => Arc::new(store.clone()),
+        }
+    }
+
     /// Leaves a file in good order; nothing can be stored from here on.
     pub(crate) async fn close(&self) {
         if let Self::Redb(store) = self {

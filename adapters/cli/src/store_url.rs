@@ -20,7 +20,7 @@ const KINDS: &str = "memory:, redb:PATH, redis://.., rediss://.., redis+unix://.
 /// The variable with the token of a session service, whose URL takes none.
 const HTTP_TOKEN: &str = "CLOAKROOM_HTTP_TOKEN";
 
-/// What `--store` says: a URL, or `env:NAME` for a variable that has one.
+/// What `--store` and the like say: a URL, or `env:NAME` for a variable that has one.
 ///
 /// It may hold a password, so it is taken as it is, to be read where no error repeats it.
 #[derive(Clone)]
@@ -30,6 +30,24 @@ impl From<OsString> for StoreOption {
     fn from(text: OsString) -> Self {
         Self(text)
     }
+}
+
+impl StoreOption {
+    /// Tells whether two say the same, or name one file.
+    pub(crate) fn are_alike(one: &Self, other: &Self) -> bool {
+        let read = |option: &Self| StoreUrl::read_as("", option);
+        match (read(one), read(other)) {
+            (Ok(StoreUrl::Redb(one)), Ok(StoreUrl::Redb(other))) => {
+                one == other || canonical(&one) == canonical(&other)
+            }
+            _ => one.0 == other.0,
+        }
+    }
+}
+
+/// Returns the path of a file that is there, without links.
+fn canonical(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok()
 }
 
 impl fmt::Debug for StoreOption {
@@ -65,13 +83,14 @@ pub(crate) enum StoreUrl {
 impl StoreUrl {
     /// Reads the option; where there is none, it is a file in the user's data folder, which is made.
     pub(crate) fn read(option: Option<&StoreOption>) -> anyhow::Result<Self> {
-        Self::read_by(option, Self::parse)
+        option.map_or_else(|| default_file().map(Self::Redb), |option| Self::read_as("--store", option))
     }
 
     /// Reads the option for who can also hold sessions in the cookie, with what comes behind `cookie+` as the store of what was
     /// ended.
     pub(crate) fn read_or_cookie(option: Option<&StoreOption>) -> anyhow::Result<Self> {
-        Self::read_by(option, |url| match url.split_once([':', '+']) {
+        let Some(option) = option else { return default_file().map(Self::Redb) };
+        Self::read_by("--store", option, |url| match url.split_once([':', '+']) {
             Some((cookie, "")) if cookie.eq_ignore_ascii_case("cookie") && url.ends_with(':') => Ok(Self::Cookie(None)),
             Some((cookie, rest)) if cookie.eq_ignore_ascii_case("cookie") && url[cookie.len()..].starts_with('+') => {
                 Ok(Self::Cookie(Some(Box::new(Self::parse(rest)?))))
@@ -80,19 +99,27 @@ impl StoreUrl {
         })
     }
 
-    fn read_by(option: Option<&StoreOption>, parse: impl Fn(&str) -> anyhow::Result<Self>) -> anyhow::Result<Self> {
-        let Some(StoreOption(text)) = option else { return default_file().map(Self::Redb) };
-        let text = text.to_str().context("--store is no text")?;
+    /// Reads an option of this name.
+    pub(crate) fn read_as(option: &str, text: &StoreOption) -> anyhow::Result<Self> {
+        Self::read_by(option, text, Self::parse)
+    }
+
+    fn read_by(
+        option: &str,
+        StoreOption(text): &StoreOption,
+        parse: impl Fn(&str) -> anyhow::Result<Self>,
+    ) -> anyhow::Result<Self> {
+        let text = text.to_str().with_context(|| format!("{option} is no text"))?;
         match text.strip_prefix("env:") {
-            None => parse(text).context("--store"),
+            None => parse(text).with_context(|| option.to_owned()),
             Some(name) if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
-                bail!("--store: env: needs the name of a variable behind the colon")
+                bail!("{option}: env: needs the name of a variable behind the colon")
             }
             Some(name) => {
                 let url = env::var_os(OsStr::new(name));
                 let url = url.as_ref().and_then(|url| url.to_str());
-                let url = url.ok_or_else(|| anyhow!("--store: the environment variable {name} has no URL"))?;
-                parse(url).with_context(|| format!("--store: the environment variable {name}"))
+                let url = url.ok_or_else(|| anyhow!("{option}: the environment variable {name} has no URL"))?;
+                parse(url).with_context(|| format!("{option}: the environment variable {name}"))
             }
         }
     }

@@ -35,6 +35,16 @@ impl StoreError {
         self.fault
     }
 
+    /// The same, of a step of an operation that surely did not happen.
+    pub(crate) fn of_what_did_not_happen(self) -> Self {
+        Self { may_have_happened: false, ..self }
+    }
+
+    /// The same, of the last step of an operation that may have happened.
+    pub(crate) fn of_what_may_have_happened(self) -> Self {
+        Self { may_have_happened: true, ..self }
+    }
+
     /// Tells whether the operation may have happened, or may happen later.
     pub fn may_have_happened(&self) -> bool {
         self.may_have_happened

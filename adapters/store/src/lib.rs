@@ -23,6 +23,9 @@
 //! assert_eq!(report.headers().next().map(|(name, _)| name), Some("set-cookie"));
 //! # Ok(()) }
 //! ```
+//!
+//! [`MemoryStore`] is a store; others are crates. [`MovingStore`] moves live traffic from one store to another, and says why
+//! there is no cache in front of a store. [`NullStore`] is none: sessions are off.
 
 #![forbid(unsafe_code)]
 
@@ -36,6 +39,8 @@ mod entropy;
 mod error;
 mod keyring;
 mod memory;
+mod moving;
+mod null;
 mod report;
 mod session;
 mod session_error;
@@ -51,6 +56,8 @@ pub use self::{
     error::{Fault, StoreError},
     keyring::{KeyringExt, KeyringReadError},
     memory::{MemoryMetrics, MemoryStore, MemoryStoreBuilder},
+    moving::MovingStore,
+    null::NullStore,
     report::{OpLog, Report},
     session::{Commit, Finish, Flash, Session},
     session_error::SessionError,

@@ -193,7 +193,7 @@ fn several_cookies(driver: &Driver) {
         const data = JSON.parse(request.responseText).data;
         return Array.from({ length: 16 }, (_, n) => data[name(n)]).join();";
     // A page whose policy lets scripts ask its own origin.
-    browser.open(&site.at("/api/untouched"));
+    browser.open(&site.at("/api/session"));
     assert_eq!(browser.run(put), "0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15");
     let mut names: Vec<_> =
         browser.cookies().iter().map(|cookie| cookie["name"].as_str().unwrap().to_owned()).collect();

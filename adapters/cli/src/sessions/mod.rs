@@ -1,6 +1,7 @@
 //! `cloakroom sessions`: what a store holds, for its administrators.
 
 mod list;
+pub(crate) mod migrate;
 mod progress;
 mod revoke;
 mod stats;

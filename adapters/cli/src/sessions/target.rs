@@ -106,28 +106,53 @@ impl Target {
     const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
     pub(super) async fn open(args: &StoreArgs) -> anyhow::Result<Self> {
-        let mut url = StoreUrl::read(Some(&args.store))?;
-        match (&mut url, &args.server_prefix) {
+        let url = StoreUrl::read_as("--store", &args.store)?;
+        Self::open_url(url, "--server-prefix", args.server_prefix.as_deref(), args.json, false).await
+    }
+
+    /// Opens the store of an option of this name. A file that is not there is made where it may be.
+    pub(super) async fn open_named(
+        option: &str,
+        store: &StoreOption,
+        server_prefix: Option<&str>,
+        json: bool,
+        makes: bool,
+    ) -> anyhow::Result<Self> {
+        let url = StoreUrl::read_as(option, store)?;
+        Self::open_url(url, &format!("{option}-server-prefix"), server_prefix, json, makes).await
+    }
+
+    async fn open_url(
+        mut url: StoreUrl,
+        prefix_option: &str,
+        server_prefix: Option<&str>,
+        json: bool,
+        makes: bool,
+    ) -> anyhow::Result<Self> {
+        match (&mut url, server_prefix) {
             (StoreUrl::Memory, _) => bail!("memory: lives in the process of its server, and no other can look into it"),
             (StoreUrl::Cookie(_), _) => bail!("sessions that are held in the cookie cannot be looked through"),
+            (StoreUrl::Memcached { .. }, None) if makes => {}
             (StoreUrl::Memcached { .. }, _) => {
                 bail!("memcached lists no keys and keeps no index, so that there is nothing to look through")
             }
             (StoreUrl::Http { .. }, None) => {}
-            (StoreUrl::Http { .. } | StoreUrl::Redb(_), Some(_)) => bail!("--server-prefix: only a Redis has one"),
+            (StoreUrl::Http { .. } | StoreUrl::Redb(_), Some(_)) => bail!("{prefix_option}: only a Redis has one"),
             // Opening it would make it.
             (StoreUrl::Redb(path), None) => match path.metadata() {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => bail!("there is no {}", path.display()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !makes => {
+                    bail!("there is no {}", path.display())
+                }
                 _ => {}
             },
             (StoreUrl::Redis { config, .. }, prefix) => {
                 let settings = (**config).clone().check_server(false);
-                **config = settings.key_prefix(prefix.as_deref().unwrap_or_default()).context("--server-prefix")?;
+                **config = settings.key_prefix(prefix.unwrap_or_default()).with_context(|| prefix_option.to_owned())?;
             }
         }
         let runtime: Arc<dyn Runtime> = Arc::new(Tokio);
         let store = OpenStore::open(url, &runtime, Self::SWEEP_EVERY, &Self::ADVICE).await?;
-        Ok(Self { json: args.json, runtime, store })
+        Ok(Self { json, runtime, store })
     }
 
     /// Joins it to an engine like the application's. It signs nothing, and bounds no lifetime by the defaults: those of the
