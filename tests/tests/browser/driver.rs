@@ -150,6 +150,12 @@ impl Browser {
         self.ask("POST", "/execute/sync", Some(&json!({ "script": script, "args": [] }))).unwrap_or_default()
     }
 
+    /// Lets scripts of the test ask the server from the next page on, whatever the page's policy says.
+    pub(crate) fn let_scripts_ask(&self) {
+        let command = json!({ "cmd": "Page.setBypassCSP", "params": { "enabled": true } });
+        self.ask("POST", "/goog/cdp/execute", Some(&command)).unwrap();
+    }
+
     /// Returns the cookies that it would send to this page, as it holds them.
     pub(crate) fn cookies(&self) -> Vec<Value> {
         self.ask("GET", "/cookie", None).unwrap().as_array().unwrap().clone()
