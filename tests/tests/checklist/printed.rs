@@ -18,8 +18,8 @@ use cloakroom_core::{
 use cloakroom_redb::{OpenError, RedbConfig, RedbStore};
 use cloakroom_redis::{ConnectError, RedisConfig, RedisStore};
 use cloakroom_store::{
-    CookieOnly, Created, Fault, Finish, KeyringExt as _, MemoryStore, Removed, Session, SessionError, Sessions, Store,
-    StoreError, StoreFailure, Written,
+    CookieOnly, Created, Fault, Finish, KeyringExt as _, MemoryStore, MovingStore, NullStore, Removed, Session,
+    SessionError, Sessions, Store, StoreError, StoreFailure, Written,
 };
 use cloakroom_tokio::Tokio;
 use cloakroom_tower::{Main, SessionLayer, SessionTrace, StatusOnly, StoreFailureLayer};
@@ -306,6 +306,8 @@ fn held_in_the_cookie(printer: &mut Printer) {
         printer.text(&biggest.to_string());
     }
     printer.debug(&CookieOnly);
+    printer.debug(&NullStore);
+    printer.debug(&MovingStore::moving(NullStore, CookieOnly));
 }
 
 /// Errors that come of what is secret.
