@@ -146,9 +146,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "the record carries the nonces of its last commits, also across renewals",
         edit: Edit {
             file: COMMIT,
-            find: "        record.predecessor = policy.codec.has_markers().then_some(old);
+            find: "        record.predecessor = policy.has_pointers().then_some(old);
 ",
-            replace: "        record.predecessor = policy.codec.has_markers().then_some(old);
+            replace: "        record.predecessor = policy.has_pointers().then_some(old);
         record.nonces = Default::default();
 ",
         },
@@ -161,9 +161,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "the record carries its commit counter, also across renewals",
         edit: Edit {
             file: COMMIT,
-            find: "        record.predecessor = policy.codec.has_markers().then_some(old);
+            find: "        record.predecessor = policy.has_pointers().then_some(old);
 ",
-            replace: "        record.predecessor = policy.codec.has_markers().then_some(old);
+            replace: "        record.predecessor = policy.has_pointers().then_some(old);
         record.commits = 0;
 ",
         },

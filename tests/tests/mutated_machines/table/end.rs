@@ -149,7 +149,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             find: "        let end = loaded.destroy.then_some(End::NothingToEnd);
         return",
             replace: "        let end = loaded.destroy.then_some(End::NothingToEnd);
-        let line = crate::step::CookieLine { line: shell.policy.removal.clone(), removes: true };
+        let line = crate::step::CookieLine { line: shell.policy.removal.clone(), more: Vec::new(), removes: true };
         shell.owed = end.map(|_| line);
         return",
         },
@@ -166,7 +166,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         }
         if let",
             replace: "            let line = self.shell.policy.removal.clone();
-            self.shell.owed = Some(crate::step::CookieLine { line, removes: true });
+            self.shell.owed = Some(crate::step::CookieLine { line, more: Vec::new(), removes: true });
         }
         if let",
         },
@@ -182,7 +182,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             find: "        self.job.end = Some(End::Failed);
 ",
             replace: "        self.job.end = Some(End::Failed);
-        self.shell.owed = Some(CookieLine { line: self.shell.policy.removal.clone(), removes: true });
+        self.shell.owed = Some(crate::step::CookieLine { line: self.shell.policy.removal.clone(), more: Vec::new(), removes: true });
 ",
         },
         bounds: &[],
@@ -197,7 +197,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             find: "    let end = loaded.destroy.then_some(end);
 ",
             replace: "    let end = loaded.destroy.then_some(end);
-    let line = crate::step::CookieLine { line: shell.policy.removal.clone(), removes: true };
+    let line = crate::step::CookieLine { line: shell.policy.removal.clone(), more: Vec::new(), removes: true };
     shell.owed = end.map(|_| line);
 ",
         },

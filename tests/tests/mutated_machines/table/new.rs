@@ -13,7 +13,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edit: Edit {
             file: CHANGE,
             find: "                self.ask(op, State::Creating(fresh))",
-            replace: "                let owed = Some(CookieLine { line: fresh.line.clone(), removes: false });
+            replace: "                let owed = Some(crate::step::CookieLine { line: fresh.line.clone(), more: Vec::new(), removes: false });
                 let shell = crate::session::Shell { owed, ..self.shell };
                 Self { shell, ..self }.ask(op, State::Creating(fresh))",
         },
@@ -39,10 +39,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "what is acknowledged can be reached: a new session sets its ticket, whatever ticket came",
         edit: Edit {
             file: CHANGE,
-            find: "        self.shell.owed = Some(CookieLine { line: fresh.line, removes: false });
+            find: "        self.shell.owe(&fresh.key, fresh.line);
         let Draft",
             replace: "        if !self.shell.events.iter().any(|event| event == Event::ReusedEnded) {
-            self.shell.owed = Some(CookieLine { line: fresh.line, removes: false });
+            self.shell.owe(&fresh.key, fresh.line);
         }
         let Draft",
         },

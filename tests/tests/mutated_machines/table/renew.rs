@@ -16,7 +16,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edit: Edit {
             file: EXCHANGE,
             find: "                self.ask(op, State::Opening(",
-            replace: "                let owed = Some(CookieLine { line: fresh.line.clone(), removes: false });
+            replace: "                let owed = Some(crate::step::CookieLine { line: fresh.line.clone(), more: Vec::new(), removes: false });
                 let shell = crate::session::Shell { owed, ..self.shell };
                 Self { shell, ..self }.ask(op, State::Opening(",
         },
