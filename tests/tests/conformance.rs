@@ -228,7 +228,7 @@ async fn moved(runtime: Arc<dyn Runtime>) -> Result<Opened, String> {
     let preparing = MovingStore::prepare(old.clone(), new.clone());
     let store = Moved { preparing: preparing.clone(), moving: MovingStore::moving(old, new) };
     let bench = Bench::new(Arc::new(store), runtime).second_handle(Arc::new(preparing)).keys_of_its_own();
-    Ok(Opened { bench, _folder: Some(folder) })
+    Ok(Opened { bench: bench.lacking(Lack::CertainReplaces), _folder: Some(folder) })
 }
 
 /// Makes everything on a node that prepares, and does the rest on one that moves: every first write moves a key.

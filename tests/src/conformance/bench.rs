@@ -171,10 +171,12 @@ impl Bench {
     }
 }
 
-/// What a store, or a bench, cannot do. The cases that need it say nothing about that store.
+/// What a store, or a bench, cannot do. The cases that need it say nothing about that store, or ask less of it.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lack {
+    /// A replace that happened while others replace the same key may be in doubt.
+    CertainReplaces,
     /// It keeps no indexes.
     Directory,
     /// Others use keys of the store that are as short.
@@ -190,6 +192,7 @@ pub enum Lack {
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::CertainReplaces => "doubts replaces in a crowd",
             Self::Directory => "keeps no index",
             Self::KeysOfItsOwn => "shares its keys",
             Self::SecondHandle => "no second handle",

@@ -4,7 +4,7 @@ use cloakroom_core::{StoreKey, Stored, Value, Version};
 use cloakroom_store::{Created, Removed, Written};
 
 use super::{
-    Held,
+    Held, Lack,
     bench::{Bench, LONG},
     ensure,
     handle::Handle,
@@ -126,46 +126,68 @@ pub(super) async fn loses_no_increment(bench: Bench) -> Held {
     increments_count(&bench, &[bench.store()]).await
 }
 
-/// Lets tasks count together, spread over the handles.
+/// Lets tasks count together, spread over the handles. Each has a count of its own in the one value.
 pub(super) async fn increments_count(bench: &Bench, handles: &[Handle]) -> Held {
     const EACH: usize = 12;
     let key = bench.key();
-    handles[0].put(&key, &Value::from(b"0".to_vec())).await?;
+    handles[0].put(&key, &shown(&[0; TASKS])).await?;
+    let may_doubt = bench.lacks(Lack::CertainReplaces);
     let count = |task: usize| {
         let (store, key) = (handles[task % handles.len()].clone(), key.clone());
         async move {
             for _ in 0..EACH {
-                increment(&store, &key).await?;
+                increment(&store, &key, task, may_doubt).await?;
             }
             Ok(())
         }
     };
     bench.together(TASKS, count).await?;
     let found = handles[0].found(&key, "what nobody removes is there").await?;
-    let counted = number(&found)?;
-    ensure(counted == TASKS * EACH, &format!("no increment is lost: {counted} of {}", TASKS * EACH))
+    let counted = counts(&found)?;
+    ensure(counted == [EACH; TASKS], &format!("no increment is lost: {counted:?} of {EACH} each"))
 }
 
 /// Loads and replaces until it succeeds, as users of a store do; a conflict may bring what the next try needs.
-async fn increment(store: &Handle, key: &StoreKey) -> Held {
+async fn increment(store: &Handle, key: &StoreKey, task: usize, may_doubt: bool) -> Held {
+    const THERE: &str = "what nobody removes is there";
     let mut brought = None;
     loop {
         let found = match brought.take() {
             Some(found) => found,
-            None => store.found(key, "what nobody removes is there").await?,
+            None => store.found(key, THERE).await?,
         };
-        let more = Value::from((number(&found)? + 1).to_string().into_bytes());
-        match store.replace(key, &found.version, &more, LONG).await? {
-            Written::Done(_) => return Ok(()),
-            Written::Conflict(there) => brought = there,
-            Written::Absent => return Err("what nobody removes is there".to_owned()),
+        let mut more = counts(&found)?;
+        more[task] += 1;
+        let value = shown(&more);
+        let written = match may_doubt {
+            true => store.replace_or_doubt(key, &found.version, &value, LONG).await?,
+            false => Some(store.replace(key, &found.version, &value, LONG).await?),
+        };
+        match written {
+            Some(Written::Done(_)) => return Ok(()),
+            Some(Written::Conflict(there)) => brought = there,
+            Some(Written::Absent) => return Err(THERE.to_owned()),
+            // Nobody else changes this count.
+            None => {
+                let there = store.found(key, THERE).await?;
+                if counts(&there)?[task] == more[task] {
+                    return Ok(());
+                }
+                brought = Some(there);
+            }
         }
     }
 }
 
-fn number(found: &Stored) -> Held<usize> {
+fn shown(counts: &[usize]) -> Value {
+    let counts: Vec<_> = counts.iter().map(usize::to_string).collect();
+    Value::from(counts.join(" ").into_bytes())
+}
+
+fn counts(found: &Stored) -> Held<Vec<usize>> {
     let text = String::from_utf8_lossy(found.value.as_bytes());
-    text.parse().map_err(|_| "a load brings a value that was stored".to_owned())
+    let counts: Option<Vec<_>> = text.split(' ').map(|count| count.parse().ok()).collect();
+    counts.filter(|counts| counts.len() == TASKS).ok_or_else(|| "a load brings a value that was stored".to_owned())
 }
 
 /// Every value is of one byte alone, so that a mixture of two shows; and every version is that of its value.

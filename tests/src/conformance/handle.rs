@@ -40,6 +40,21 @@ impl Handle {
         self.store.replace(key, version, value, ttl).await.map_err(|error| failed("replace", &error))
     }
 
+    /// Replaces; `None` where the store cannot tell whether it did.
+    pub(super) async fn replace_or_doubt(
+        &self,
+        key: &StoreKey,
+        version: &Version,
+        value: &Value,
+        ttl: Duration,
+    ) -> Held<Option<Written>> {
+        match self.store.replace(key, version, value, ttl).await {
+            Ok(written) => Ok(Some(written)),
+            Err(error) if error.may_have_happened() => Ok(None),
+            Err(error) => Err(failed("replace", &error)),
+        }
+    }
+
     pub(super) async fn touch(&self, key: &StoreKey, version: &Version, value: &Value, ttl: Duration) -> Held<Written> {
         self.store.touch(key, version, value, ttl).await.map_err(|error| failed("touch", &error))
     }

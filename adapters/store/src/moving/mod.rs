@@ -59,6 +59,8 @@ use crate::{
 ///   twice. Keys of sessions are drawn at random, and never are.
 /// * A write that is cut off may leave the value as it was in another version: who comes next meets a conflict, and tries
 ///   again.
+/// * A write that moves a key while others write to it at the same moment may be told as in doubt though it happened: another
+///   has finished it and written on. The engine looks, as after any doubt; nobody who uses a session sees it.
 /// * While some nodes prepare and others move, an idle timeout that one has put off while the other moves the session may
 ///   count from before.
 /// * The new store keeps marks of the move for up to a minute. They are no sessions here, and would be unreadable ones to
