@@ -112,7 +112,7 @@ fn a_failure_has_the_status_that_tells_whose_it_is() {
         (Kind::Roster(RosterError::End(CommitError::Store)), StatusCode::SERVICE_UNAVAILABLE),
         (Kind::Roster(RosterError::Store), StatusCode::SERVICE_UNAVAILABLE),
         (Kind::Roster(RosterError::UnknownHandle), StatusCode::NOT_FOUND),
-        (Kind::Roster(RosterError::NoIndex), StatusCode::INTERNAL_SERVER_ERROR),
+        (Kind::Roster(RosterError::NoIndex), StatusCode::NOT_IMPLEMENTED),
     ] {
         let text = error.to_string();
         let error = SessionError::from(error);
