@@ -21,6 +21,7 @@
 
 mod allocations;
 mod app;
+mod check;
 mod command;
 mod figure;
 mod jar;
@@ -31,6 +32,7 @@ mod shape;
 pub use self::{
     allocations::{Allocated, allocated_by},
     app::App,
+    check::{Readable, check},
     command::{Command, until_input_ends},
     figure::Figure,
     jar::Jar,
