@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use crate::scenario::Visit;
+
 /// A system that is called without a network.
 pub trait App {
     /// A request in the framework's own type.
@@ -17,4 +19,10 @@ pub trait App {
 
     /// Returns the status, and the values of `Set-Cookie`. It is not measured.
     fn answer(response: &Self::Response) -> (u16, Vec<String>);
+
+    /// Returns whether the system can do such a thing. No figure is printed of what it cannot.
+    fn can(&self, visit: Visit) -> bool {
+        let _ = visit;
+        true
+    }
 }

@@ -28,7 +28,7 @@ const BATCH: usize = 64;
 ///
 /// Where the system answers anything but 200: what is fast because it fails is not fast.
 pub async fn measure_in_process<A: App>(system: &str, app: &A, patience: Duration) {
-    for scenario in SCENARIOS {
+    for scenario in SCENARIOS.into_iter().filter(|scenario| app.can(scenario.visit)) {
         let mut client = Client::new(app, scenario).await;
         client.visit(WARM_UP).await;
         let bench = scenario.name();
@@ -58,7 +58,7 @@ pub async fn measure_in_process<A: App>(system: &str, app: &A, patience: Duratio
 ///
 /// As [`measure_in_process`].
 pub async fn count_instructions<A: App>(app: &A) {
-    for scenario in SCENARIOS {
+    for scenario in SCENARIOS.into_iter().filter(|scenario| app.can(scenario.visit)) {
         let mut client = Client::new(app, scenario).await;
         client.visit(WARM_UP_UNDER_CALLGRIND).await;
         for _ in 0..UNDER_CALLGRIND {
