@@ -115,7 +115,8 @@ impl ByHand {
 
     /// Stores a new record; returns the line that sets its cookie.
     async fn create(&self, pairs: &[(String, String)]) -> anyhow::Result<String> {
-        let mut record: Map<String, Value> = pairs.iter().map(|(key, text)| (key.clone(), text.clone().into())).collect();
+        let mut record: Map<String, Value> =
+            pairs.iter().map(|(key, text)| (key.clone(), text.clone().into())).collect();
         record.insert(COUNT_KEY.to_owned(), 1.into());
         let key = format!("by-hand:{:032}", self.next.fetch_add(1, Ordering::Relaxed));
         let mut set = redis::cmd("SET");

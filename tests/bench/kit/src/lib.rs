@@ -15,7 +15,7 @@
 //! ```sh
 //! PROGRAM list                        # the names of its systems, one a line
 //! PROGRAM in-process SYSTEM MILLIS    # time and allocations: lines of JSON, one Figure each
-//! PROGRAM instructions SYSTEM         # under callgrind, which dumps before each call of `mark`: the labels in their order
+//! PROGRAM instructions SYSTEM         # under callgrind, which dumps before each call of `mark`: what each is of
 //! PROGRAM serve SYSTEM THREADS REDIS  # prints http://127.0.0.1:PORT and serves until its input ends
 //! ```
 
@@ -36,7 +36,7 @@ pub use self::{
     command::{Command, until_input_ends},
     figure::Figure,
     jar::Jar,
-    measure::{count_instructions, mark, measure_in_process},
+    measure::{count_instructions, mark, measure_in_process, median, tell_dump},
     scenario::{SCENARIOS, Scenario, Visit},
     shape::{COUNT_KEY, READ_KEY, Shape},
 };

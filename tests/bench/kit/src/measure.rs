@@ -51,8 +51,7 @@ pub async fn measure_in_process<A: App>(system: &str, app: &A, patience: Duratio
     }
 }
 
-/// Runs each scenario between two calls of [`mark`], and prints the label of each dump that callgrind makes: what a
-/// scenario did so often, or `-` for what was between.
+/// Runs each scenario between two calls of [`mark`], and [tells](tell_dump) what each dump of callgrind is of.
 ///
 /// # Panics
 ///
@@ -61,14 +60,19 @@ pub async fn count_instructions<A: App>(app: &A) {
     for scenario in SCENARIOS.into_iter().filter(|scenario| app.can(scenario.visit)) {
         let mut client = Client::new(app, scenario).await;
         client.visit(WARM_UP_UNDER_CALLGRIND).await;
-        for _ in 0..UNDER_CALLGRIND {
-            let request = client.request();
+        // A rotation has to look at each response before the next request.
+        let (times, calls) = if scenario.visit == Visit::Rotate { (UNDER_CALLGRIND, 1) } else { (1, UNDER_CALLGRIND) };
+        for _ in 0..times {
+            let requests: Vec<_> = (0..calls).map(|_| client.request()).collect();
+            let mut responses = Vec::with_capacity(calls);
             mark();
-            println!("-");
-            let response = black_box(app.call(request).await);
+            tell_dump("-", 0);
+            for request in requests {
+                responses.push(black_box(app.call(request).await));
+            }
             mark();
-            println!("{}", scenario.name());
-            client.take(response);
+            tell_dump(&scenario.name(), calls);
+            responses.into_iter().for_each(|response| client.take(response));
         }
     }
 }
@@ -79,8 +83,13 @@ pub fn mark() {
     black_box(());
 }
 
-/// Returns the value in the middle.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
+/// Says what the dump before the last [`mark`] is of: something that was done so often, or `-` for what is not counted.
+pub fn tell_dump(label: &str, times: usize) {
+    println!("{label}\t{times}");
+}
+
+/// Returns the value in the middle, the upper of two; not a number where there is none.
+pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

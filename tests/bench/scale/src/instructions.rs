@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use bench_kit::mark;
+use bench_kit::{mark, tell_dump};
 use cloakroom_store::{Created, Removed, Written};
 
 use crate::{
@@ -10,10 +10,10 @@ use crate::{
     place::Place,
 };
 
-/// How often each operation is done between two marks.
-pub(crate) const TIMES: u64 = 200;
+/// How often each operation is done between two marks, at most.
+const TIMES: u64 = 200;
 
-/// Prints the label of each dump: what was done [`TIMES`] times before it, or `-`.
+/// Tells what each dump is of.
 pub(crate) async fn instructions(sessions: u64) -> anyhow::Result<()> {
     let place = Place::open("memory", None).await?;
     let store = place.store();
@@ -30,31 +30,31 @@ pub(crate) async fn instructions(sessions: u64) -> anyhow::Result<()> {
     let values: Vec<_> = numbers.iter().map(|&number| value(number, 1)).collect();
     let fresh: Vec<_> = (0..keys.len() as u64).map(|number| key(u64::MAX - number)).collect();
 
-    between("-");
+    between("-", 0);
     let mut found = Vec::with_capacity(keys.len());
     for key in &keys {
         found.push(store.load(key).await?);
     }
-    between("load");
+    between("load", keys.len());
     let versions: Vec<_> = found.into_iter().flatten().map(|stored| stored.version).collect();
     let mut written = Vec::with_capacity(keys.len());
-    between("-");
+    between("-", 0);
     for ((key, value), version) in keys.iter().zip(&values).zip(&versions) {
         written.push(store.replace(key, version, value, TTL).await?);
     }
-    between("replace");
+    between("replace", keys.len());
     let versions: Vec<_> = written.into_iter().filter_map(version_of).collect();
-    between("-");
+    between("-", 0);
     for ((key, value), version) in keys.iter().zip(&values).zip(&versions) {
         black_box(store.touch(key, version, value, TTL).await?);
     }
-    between("touch");
+    between("touch", keys.len());
     let mut created = Vec::with_capacity(keys.len());
-    between("-");
+    between("-", 0);
     for (key, value) in fresh.iter().zip(&values) {
         created.push(store.create(key, value, TTL).await?);
     }
-    between("create");
+    between("create", keys.len());
     let created: Vec<_> = created
         .into_iter()
         .filter_map(|created| match created {
@@ -63,11 +63,11 @@ pub(crate) async fn instructions(sessions: u64) -> anyhow::Result<()> {
         })
         .collect();
     assert_eq!((versions.len(), created.len()), (keys.len(), keys.len()), "each operation was done");
-    between("-");
+    between("-", 0);
     for (key, version) in fresh.iter().zip(&created) {
         assert_eq!(store.remove(key, version).await?, Removed::Done);
     }
-    between("remove");
+    between("remove", keys.len());
     Ok(())
 }
 
@@ -78,7 +78,7 @@ fn version_of(written: Written) -> Option<cloakroom_core::Version> {
     }
 }
 
-fn between(label: &str) {
+fn between(label: &str, times: usize) {
     mark();
-    println!("{label}");
+    tell_dump(label, times);
 }

@@ -29,7 +29,10 @@ const KINDS: [&str; 4] = ["", "-cloakroom", "-cloakroom-redis", "-redis-by-hand"
 fn main() -> anyhow::Result<()> {
     match Command::from_args()? {
         Command::List => {
-            RUNTIMES.iter().flat_map(|runtime| KINDS.map(|kind| format!("{runtime}{kind}"))).for_each(|name| println!("{name}"));
+            RUNTIMES
+                .iter()
+                .flat_map(|runtime| KINDS.map(|kind| format!("{runtime}{kind}")))
+                .for_each(|name| println!("{name}"));
             Ok(())
         }
         Command::Serve { system, threads, redis } => serve(&system, threads, &redis),
