@@ -26,6 +26,7 @@ mod command;
 mod figure;
 mod jar;
 mod measure;
+mod processor;
 mod scenario;
 mod shape;
 
@@ -37,6 +38,7 @@ pub use self::{
     figure::Figure,
     jar::Jar,
     measure::{count_instructions, mark, measure_in_process, median, tell_dump},
+    processor::processor_time,
     scenario::{SCENARIOS, Scenario, Visit},
     shape::{COUNT_KEY, READ_KEY, Shape},
 };

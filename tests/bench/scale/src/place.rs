@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
+use bench_kit::processor_time;
 use cloakroom_redb::{RedbConfig, RedbStore};
 use cloakroom_redis::RedisStore;
 use cloakroom_store::{DynStore, MemoryStore};
@@ -88,14 +89,4 @@ fn resident() -> anyhow::Result<u64> {
     let statm = fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = statm.split(' ').nth(1).context("/proc/self/statm")?.parse()?;
     Ok(pages * 4096)
-}
-
-/// Returns how long a process has been on a processor, all of its threads that are there.
-fn processor_time(pid: u32) -> anyhow::Result<Duration> {
-    let mut sum = 0;
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let schedstat = fs::read_to_string(thread?.path().join("schedstat"))?;
-        sum += schedstat.split(' ').next().context("schedstat")?.parse::<u64>()?;
-    }
-    Ok(Duration::from_nanos(sum))
 }

@@ -1,0 +1,69 @@
+//! All figures of a run.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::{BufReader, BufWriter},
+    path::Path,
+};
+
+use anyhow::Context as _;
+use bench_kit::{Figure, median};
+
+/// Figures in the order in which they came.
+#[derive(Debug, Default)]
+pub(crate) struct Figures(Vec<Figure>);
+
+impl Figures {
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Self(serde_json::from_reader(BufReader::new(file))?))
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(serde_json::to_writer_pretty(BufWriter::new(file), &self.0)?)
+    }
+
+    pub(crate) fn add(&mut self, bench: &str, system: &str, metric: &str, value: f64, unit: &str) {
+        self.0.push(Figure::new(bench, system, metric, value, unit));
+    }
+
+    /// Adds what a program printed: a figure in each line.
+    pub(crate) fn add_lines(&mut self, lines: &str) -> anyhow::Result<()> {
+        for line in lines.lines() {
+            self.0.push(serde_json::from_str(line).with_context(|| format!("not a figure: {line}"))?);
+        }
+        Ok(())
+    }
+
+    /// Adds the median of what is the same but for its value, in the order in which each first came.
+    pub(crate) fn add_medians(&mut self, rounds: Self) {
+        let mut places: BTreeMap<(String, String, String), usize> = BTreeMap::new();
+        let mut all: Vec<(Figure, Vec<f64>)> = Vec::new();
+        for figure in rounds.0 {
+            let name = (figure.bench.clone(), figure.system.clone(), figure.metric.clone());
+            let place = *places.entry(name).or_insert(all.len());
+            match all.get_mut(place) {
+                Some((_, values)) => values.push(figure.value),
+                None => all.push((figure.clone(), vec![figure.value])),
+            }
+        }
+        self.0.extend(all.into_iter().map(|(figure, mut values)| Figure { value: median(&mut values), ..figure }));
+    }
+
+    pub(crate) fn find(&self, bench: &str, system: &str, metric: &str) -> Option<f64> {
+        let is_it = |figure: &&Figure| figure.bench == bench && figure.system == system && figure.metric == metric;
+        self.0.iter().find(is_it).map(|figure| figure.value)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Figure> {
+        self.0.iter()
+    }
+
+    /// Returns the names of the benches, in the order in which they came.
+    pub(crate) fn benches(&self) -> Vec<&str> {
+        let mut seen = BTreeSet::new();
+        self.0.iter().map(|figure| figure.bench.as_str()).filter(|bench| seen.insert(*bench)).collect()
+    }
+}

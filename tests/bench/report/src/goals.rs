@@ -1,0 +1,196 @@
+//! The goals, as ratios within one run.
+
+use crate::{figures::Figures, table::shown};
+
+/// The start of the names of the benches in process.
+const FEW: &str = "6 foreign cookies";
+const LAYER: &str = "axum-layer";
+const OURS: &str = "cloakroom";
+const SIGNED: &str = "tower-sessions-signed";
+const BYTES: &str = "tower-sessions-bytes-signed";
+
+/// A goal, and what this run has of it.
+struct Goal {
+    name: String,
+    is: f64,
+    at_most: f64,
+}
+
+/// Prints each goal with what this run has; returns whether all are met. What was not measured is not met.
+pub(crate) fn print(figures: &Figures) -> bool {
+    println!("\n## goals\n");
+    let mut are_met = true;
+    for Goal { name, is, at_most } in all(figures) {
+        // What was not measured is not a number, and compares with nothing.
+        let is_met = is <= at_most;
+        are_met &= is_met;
+        let says = if is_met {
+            "met   "
+        } else if is.is_nan() {
+            "absent"
+        } else {
+            "MISSED"
+        };
+        println!("{says} {} of at most {}: {name}", shown(is), shown(at_most));
+    }
+    are_met
+}
+
+fn all(figures: &Figures) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    in_process(figures, &mut goals);
+    core(figures, &mut goals);
+    large(figures, &mut goals);
+    redis(figures, &mut goals);
+    memory(figures, &mut goals);
+    runtimes(figures, &mut goals);
+    goals
+}
+
+fn value(figures: &Figures, bench: &str, system: &str, metric: &str) -> f64 {
+    figures.find(bench, system, metric).unwrap_or(f64::NAN)
+}
+
+/// What sessions add to the same framework without.
+fn added(figures: &Figures, bench: &str, system: &str, floor: &str, metric: &str) -> f64 {
+    value(figures, bench, system, metric) - value(figures, bench, floor, metric)
+}
+
+fn in_process(figures: &Figures, goals: &mut Vec<Goal>) {
+    let untouched = format!("untouched, {FEW}, 200");
+    goals.push(Goal {
+        name: "untouched: allocations over a layer that does nothing".to_owned(),
+        is: added(figures, &untouched, OURS, LAYER, "allocations"),
+        at_most: 3.0,
+    });
+    let ratio = |bench: &str, metric: &str| {
+        added(figures, bench, OURS, LAYER, metric) / added(figures, bench, SIGNED, LAYER, metric)
+    };
+    goals.push(Goal {
+        name: format!("untouched: instructions over a layer that does nothing, by what {SIGNED} adds"),
+        is: ratio(&untouched, "instructions"),
+        at_most: 0.1,
+    });
+    for visit in ["read", "change"] {
+        for metric in ["time", "allocations", "instructions"] {
+            goals.push(Goal {
+                name: format!("{visit}, 200 bytes: {metric} added, by what {SIGNED} adds"),
+                is: ratio(&format!("{visit}, {FEW}, 200"), metric),
+                at_most: 0.5,
+            });
+        }
+    }
+}
+
+fn core(figures: &Figures, goals: &mut Vec<Goal>) {
+    for foreign in [6, 40] {
+        let bench = format!("core, {foreign} foreign cookies");
+        let of = |system, metric| value(figures, &bench, system, metric);
+        let mut push = |name: &str, is, at_most| goals.push(Goal { name: format!("{bench}: {name}"), is, at_most });
+        push(
+            "instructions to the store key, by those of the parts",
+            of("core", "instructions") / of("parts", "instructions"),
+            1.25,
+        );
+        push("allocations to the store key", of("core", "allocations"), 0.0);
+        push(
+            "instructions of a forged one, by those of a valid one",
+            of("core, forged", "instructions") / of("core", "instructions"),
+            1.0,
+        );
+        push(
+            "instructions of the scan, by those of the naive search",
+            of("scan", "instructions") / of("naive scan", "instructions"),
+            1.1,
+        );
+    }
+}
+
+fn large(figures: &Figures, goals: &mut Vec<Goal>) {
+    // Each with its own framework's floor.
+    for (peer, floor) in [(BYTES, LAYER), ("actix-session", "actix")] {
+        for shape in ["64x1k", "1x64k", "1300x40"] {
+            let bench = format!("read, {FEW}, {shape}");
+            for metric in ["time", "instructions"] {
+                goals.push(Goal {
+                    name: format!("read of one key of {shape}: {metric} added, by what {peer} adds"),
+                    is: added(figures, &bench, OURS, LAYER, metric) / added(figures, &bench, peer, floor, metric),
+                    at_most: 0.5,
+                });
+            }
+        }
+    }
+}
+
+fn redis(figures: &Figures, goals: &mut Vec<Goal>) {
+    const OURS: &str = "cloakroom-redis";
+    const HAND: &str = "redis-by-hand";
+    for (visit, at_most) in [("read", 1.1), ("change", 1.15)] {
+        let benches =
+            figures.benches().into_iter().filter(|bench| bench.starts_with(&format!("{visit} over loopback, 16 ")));
+        for bench in benches {
+            let of = |system, metric| value(figures, bench, system, metric);
+            goals.push(Goal {
+                name: format!("{bench}: processor time, by that of a handler by hand"),
+                is: of(OURS, "processor time") / of(HAND, "processor time"),
+                at_most,
+            });
+            let peers = figures.iter().filter(|figure| {
+                figure.bench == bench
+                    && figure.metric == "processor time"
+                    && figure.system.ends_with("-redis")
+                    && figure.system != OURS
+                    && !["tokio", "smol", "async-std"].iter().any(|runtime| figure.system.starts_with(runtime))
+            });
+            for peer in peers {
+                goals.push(Goal {
+                    name: format!("{bench}: processor time, by that of {}", peer.system),
+                    is: of(OURS, "processor time") / peer.value,
+                    at_most: 1.0,
+                });
+                goals.push(Goal {
+                    name: format!("{bench}: requests of {} per second, by ours", peer.system),
+                    is: of(&peer.system, "requests") / of(OURS, "requests"),
+                    at_most: 1.0,
+                });
+            }
+        }
+    }
+}
+
+fn memory(figures: &Figures, goals: &mut Vec<Goal>) {
+    const PAYLOAD: f64 = 300.0;
+    const MILLION: &str = "1000000 sessions";
+    goals.push(Goal {
+        name: "a million sessions in memory: bytes of each, by 1.3 times its record and 150".to_owned(),
+        is: (value(figures, MILLION, "memory", "bytes beside 300") + PAYLOAD) / (1.3 * PAYLOAD + 150.0),
+        at_most: 1.0,
+    });
+    for operation in ["load", "create", "replace", "touch", "remove"] {
+        let of = |bench| value(figures, bench, "memory", &format!("instructions of {operation}"));
+        goals.push(Goal {
+            name: format!("{operation} in memory: instructions at a million sessions, by those at a thousand"),
+            is: of(MILLION) / of("1000 sessions"),
+            at_most: 1.3,
+        });
+    }
+}
+
+fn runtimes(figures: &Figures, goals: &mut Vec<Goal>) {
+    const RUNTIMES: [&str; 3] = ["tokio", "smol", "async-std"];
+    for (kind, floor) in [("-cloakroom", ""), ("-cloakroom-redis", "-redis-by-hand")] {
+        let bench = "read over loopback, 16 connections";
+        let adds = RUNTIMES.map(|runtime| {
+            added(figures, bench, &format!("{runtime}{kind}"), &format!("{runtime}{floor}"), "server processor time")
+        });
+        let best = adds.into_iter().reduce(f64::min).unwrap_or(f64::NAN);
+        for (runtime, adds) in RUNTIMES.into_iter().zip(adds) {
+            let floor = if floor.is_empty() { "its bare handler" } else { "one with Redis by hand" };
+            goals.push(Goal {
+                name: format!("{runtime}{kind}: processor time added to {floor}, by that of the best runtime"),
+                is: adds / best,
+                at_most: 1.15,
+            });
+        }
+    }
+}

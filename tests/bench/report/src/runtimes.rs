@@ -1,0 +1,13 @@
+//! Over loopback on each runtime: a bare handler, ours in memory and in Redis, Redis by hand.
+
+use crate::{figures::Figures, load::rounds, order::Order, programs::Programs};
+
+pub(crate) fn measure(
+    programs: &Programs,
+    order: &mut Order,
+    quick: bool,
+    figures: &mut Figures,
+) -> anyhow::Result<()> {
+    let cells: &[_] = if quick { &[("read", 16)] } else { &[("read", 16), ("change", 16)] };
+    rounds(&programs.on_runtimes(), cells, 7, if quick { 1 } else { 3 }, order, figures)
+}

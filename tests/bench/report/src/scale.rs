@@ -1,0 +1,36 @@
+//! By how many sessions there are.
+
+use std::process::Command;
+
+use crate::{
+    callgrind::count,
+    figures::Figures,
+    programs::{Programs, output},
+};
+
+pub(crate) fn measure(programs: &Programs, quick: bool, figures: &mut Figures) -> anyhow::Result<()> {
+    let program = programs.path("bench-scale")?;
+    let stores = ["memory", "redb", "redis", "redis-durable"];
+    for store in stores {
+        let sizes: &[&str] = match (quick, store) {
+            (true, "memory") => &["1000", "1000000"],
+            (true, _) => &["1000", "20000"],
+            (false, "redis-durable") => &["1000", "10000", "100000"],
+            (false, _) => &["1000", "10000", "100000", "1000000"],
+        };
+        eprintln!("scale: {store}");
+        figures.add_lines(&output(Command::new(&program).args(["census", store]).args(sizes))?)?;
+    }
+    for store in &stores[..3] {
+        let sizes: &[&str] = if quick { &["1", "100"] } else { &["1", "100", "10000"] };
+        eprintln!("end of all sessions: {store}");
+        figures.add_lines(&output(Command::new(&program).args(["ends", store]).args(sizes))?)?;
+    }
+    for sessions in ["1000", "1000000"] {
+        eprintln!("instructions of operations in memory: {sessions} sessions");
+        for (operation, each) in count(&program, &["instructions", sessions])? {
+            figures.add(&format!("{sessions} sessions"), "memory", &format!("instructions of {operation}"), each, "1");
+        }
+    }
+    Ok(())
+}
