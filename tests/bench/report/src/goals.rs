@@ -84,7 +84,7 @@ fn in_process(figures: &Figures, goals: &mut Vec<Goal>) {
 
 fn core(figures: &Figures, goals: &mut Vec<Goal>) {
     for foreign in [6, 40] {
-        let bench = format!("core, {foreign} foreign cookies");
+        let bench = format!("open, {foreign} foreign cookies");
         let of = |system, metric| value(figures, &bench, system, metric);
         let mut push = |name: &str, is, at_most| goals.push(Goal { name: format!("{bench}: {name}"), is, at_most });
         push(

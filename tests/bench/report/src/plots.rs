@@ -11,7 +11,7 @@ const OURS: RGBColor = RGBColor(0x1b, 0x6c, 0xa8);
 const OTHERS: RGBColor = RGBColor(0x9a, 0xa5, 0xb1);
 const WIDTH: u32 = 840;
 
-/// Bars of one metric, a bar a system: file, title, bench, metric, and how those begin that are left out.
+/// Bars of one metric, a bar a system: file, title, bench, metric.
 const BARS: [(&str, &str, &str, &str); 8] = [
     (
         "untouched-instructions",
