@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// The bytes under a key: opaque to a store, cheap to clone.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Value(Arc<Vec<u8>>);
+pub struct Value(Arc<[u8]>);
 
 impl Value {
     /// Returns the number of bytes.
@@ -26,15 +26,14 @@ impl Value {
 
 impl From<&[u8]> for Value {
     fn from(bytes: &[u8]) -> Self {
-        Self::from(bytes.to_vec())
+        Self(bytes.into())
     }
 }
 
 impl From<Vec<u8>> for Value {
-    fn from(mut bytes: Vec<u8>) -> Self {
-        // A store that counts bytes counts these alone.
-        bytes.shrink_to_fit();
-        Self(Arc::new(bytes))
+    /// Copies them, so that a store in memory keeps one block for a value, without room to grow.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
     }
 }
 

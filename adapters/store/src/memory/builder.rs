@@ -37,9 +37,10 @@ impl MemoryStoreBuilder {
         Self { max_entries: 1_000_000, max_bytes: 512 * 1024 * 1024, sweep_every: Duration::from_secs(60) }
     }
 
-    /// Sets how many entries there may be, and how many members of indexes. The default is a million of each.
+    /// Sets how many entries there may be, and how many members of indexes. The default is a million of each; there are never
+    /// more than 2^32 - 1.
     pub fn max_entries(mut self, entries: usize) -> Self {
-        self.max_entries = entries;
+        self.max_entries = entries.min(u32::MAX as usize);
         self
     }
 

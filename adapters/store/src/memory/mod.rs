@@ -22,7 +22,7 @@ use cloakroom_runtime::{Runtime, Task};
 pub use self::{builder::MemoryStoreBuilder, room::MemoryMetrics};
 use self::{
     room::{Room, Short},
-    shard::Shard,
+    shard::{Hashed, Shard, Times},
 };
 use crate::{
     directory::{Directory, DynDirectory},
@@ -88,20 +88,21 @@ impl MemoryStore {
 impl Store for MemoryStore {
     async fn load(&self, key: &StoreKey) -> Result<Option<Stored>, StoreError> {
         let now = self.0.now();
-        Ok(self.0.shard(key).live(key, now, &self.0.room).map(|entry| entry.stored(now)))
+        let (mut shard, key) = self.0.shard(key);
+        Ok(shard.live(key, now, &self.0.room).map(|entry| entry.stored(now)))
     }
 
     async fn create(&self, key: &StoreKey, value: &Value, ttl: Duration) -> Result<Created, StoreError> {
         let now = self.0.now();
         let cost = cost(key, value);
         self.0.with_room(now, || {
-            let mut shard = self.0.shard(key);
+            let (mut shard, key) = self.0.shard(key);
             if shard.live(key, now, &self.0.room).is_some() {
                 return Ok(Created::Exists);
             }
             self.0.room.reserve_entry(cost)?;
             let version = self.0.next_version();
-            shard.insert(key, value, version, now, nanos(ttl));
+            shard.insert(key, value, version, Times::new(now, nanos(ttl)), &self.0.hasher);
             Ok(Created::Done(Version::from_u64(version)))
         })
     }
@@ -116,14 +117,14 @@ impl Store for MemoryStore {
         let now = self.0.now();
         let new_cost = cost(key, value);
         self.0.with_room(now, || {
-            let mut shard = self.0.shard(key);
-            let Some(entry) = shard.live(key, now, &self.0.room) else { return Ok(Written::Absent) };
+            let (mut shard, hashed) = self.0.shard(key);
+            let Some(entry) = shard.live(hashed, now, &self.0.room) else { return Ok(Written::Absent) };
             if version.as_u64() != Some(entry.version) {
                 return Ok(Written::Conflict(Some(entry.stored(now))));
             }
             self.0.room.resize(cost(key, &entry.value), new_cost)?;
             let version = self.0.next_version();
-            shard.update(key, value, version, now, nanos(ttl));
+            entry.update(value, version, Times::new(now, nanos(ttl)));
             Ok(Written::Done(Version::from_u64(version)))
         })
     }
@@ -136,24 +137,23 @@ impl Store for MemoryStore {
         ttl: Duration,
     ) -> Result<Written, StoreError> {
         let now = self.0.now();
-        let mut shard = self.0.shard(key);
+        let (mut shard, key) = self.0.shard(key);
         let Some(entry) = shard.live(key, now, &self.0.room) else { return Ok(Written::Absent) };
         if version.as_u64() != Some(entry.version) {
             return Ok(Written::Conflict(Some(entry.stored(now))));
         }
-        let (value, kept) = (entry.value.clone(), entry.version);
-        shard.update(key, &value, kept, now, nanos(ttl));
+        entry.touch(Times::new(now, nanos(ttl)));
         Ok(Written::Done(version.clone()))
     }
 
     async fn remove(&self, key: &StoreKey, version: &Version) -> Result<Removed, StoreError> {
         let now = self.0.now();
-        let mut shard = self.0.shard(key);
+        let (mut shard, key) = self.0.shard(key);
         let Some(entry) = shard.live(key, now, &self.0.room) else { return Ok(Removed::Absent) };
         if version.as_u64() != Some(entry.version) {
             return Ok(Removed::Conflict(Some(entry.stored(now))));
         }
-        self.0.room.release(shard.remove(key));
+        self.0.room.release(entry.remove());
         Ok(Removed::Done)
     }
 
@@ -167,7 +167,7 @@ impl Directory for MemoryStore {
         let now = self.0.now();
         let expires_at = now.saturating_add(nanos(ttl));
         self.0.with_room(now, || {
-            let mut shard = self.0.shard(index);
+            let (mut shard, _) = self.0.shard(index);
             if !shard.indexes.prolong(index, member, expires_at) {
                 self.0.room.reserve_member(indexes::cost(index, member))?;
                 shard.indexes.insert(index, member, expires_at);
@@ -177,13 +177,13 @@ impl Directory for MemoryStore {
     }
 
     async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Result<(), StoreError> {
-        let mut shard = self.0.shard(index);
+        let (mut shard, _) = self.0.shard(index);
         self.0.room.release_members(shard.indexes.remove(index, member));
         Ok(())
     }
 
     async fn list(&self, index: &StoreKey, limit: usize) -> Result<Members, StoreError> {
-        let mut shard = self.0.shard(index);
+        let (mut shard, _) = self.0.shard(index);
         let (members, expired) = shard.indexes.list(index, limit, self.0.now());
         self.0.room.release_members(expired);
         Ok(members)
@@ -230,7 +230,7 @@ impl Inner {
     fn reclaim(&self, now: u64, short: &Short) -> bool {
         let mut found = false;
         for shard in &self.shards {
-            found |= lock(shard).expire(now, &self.room) > 0;
+            found |= lock(shard).expire(now, &self.room, &self.hasher) > 0;
             if found && self.room.suffices(short) {
                 break;
             }
@@ -238,10 +238,12 @@ impl Inner {
         found
     }
 
-    fn shard(&self, key: &StoreKey) -> MutexGuard<'_, Shard> {
+    fn shard<'k>(&self, key: &'k StoreKey) -> (MutexGuard<'_, Shard>, Hashed<'k>) {
         let hash = self.hasher.hash_one(key.as_bytes());
-        // The remainder is less than the number of shards.
-        lock(&self.shards[(hash % SHARDS as u64) as usize])
+        // Not by the bits that the shard's table goes by, the lowest and the highest. The remainder is less than the number of
+        // shards.
+        let shard = (hash >> 40) % SHARDS as u64;
+        (lock(&self.shards[shard as usize]), Hashed { key, hash })
     }
 
     fn next_version(&self) -> u64 {

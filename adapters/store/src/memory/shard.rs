@@ -1,31 +1,46 @@
 //! A part of the entries, with an index of when they expire, and of the indexes.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
+    collections::BTreeSet,
+    hash::{BuildHasher as _, RandomState},
     time::Duration,
 };
 
 use cloakroom_core::{StoreKey, Stored, Value, Version};
+use hashbrown::HashTable;
+use slab::Slab;
 
 use super::{MemoryStore, indexes::Indexes, room::Room};
 
 /// How many expired entries and members are dropped under one lock, so that nobody waits long for it.
 pub(super) const BATCH: usize = 256;
 
+/// The entries stand side by side in a slab; the table and the set name them by their places, of which a table that is half
+/// empty wastes little.
 #[derive(Default)]
 pub(super) struct Shard {
-    entries: HashMap<Arc<[u8]>, Entry>,
-    /// By expiry; the version tells those apart that expire together.
-    expiries: BTreeMap<(u64, u64), Arc<[u8]>>,
+    entries: Slab<Entry>,
+    by_key: HashTable<Place>,
+    by_expiry: BTreeSet<(u64, Place)>,
     pub(super) indexes: Indexes,
 }
 
+/// A place in the slab. A store has no more entries than these can name.
+type Place = u32;
+
 pub(super) struct Entry {
+    key: Box<[u8]>,
     pub(super) value: Value,
     pub(super) version: u64,
     expires_at: u64,
     ttl: u64,
+}
+
+/// A key, and its hash by the store's hasher.
+#[derive(Clone, Copy)]
+pub(super) struct Hashed<'k> {
+    pub(super) key: &'k StoreKey,
+    pub(super) hash: u64,
 }
 
 impl Entry {
@@ -38,55 +53,40 @@ impl Entry {
         }
     }
 
-    fn is_expired(&self, now: u64) -> bool {
-        self.expires_at <= now
+    fn cost(&self) -> usize {
+        MemoryStore::ENTRY_OVERHEAD + self.key.len() + self.value.len()
     }
 }
 
 impl Shard {
     /// Finds what is alive under a key. What has expired there is dropped, so that it stays absent.
-    pub(super) fn live(&mut self, key: &StoreKey, now: u64, room: &Room) -> Option<&Entry> {
-        if self.entries.get(key.as_bytes()).is_some_and(|entry| entry.is_expired(now)) {
-            room.release_expired(1, self.remove(key));
+    pub(super) fn live(&mut self, key: Hashed<'_>, now: u64, room: &Room) -> Option<Live<'_>> {
+        let place = self.find(key)?;
+        if self.entries[place as usize].expires_at <= now {
+            room.release_expired(1, self.remove(place, key.hash));
+            return None;
         }
-        self.entries.get(key.as_bytes())
+        Some(Live { shard: self, place, hash: key.hash })
     }
 
     /// Adds an entry under a key that has none.
-    pub(super) fn insert(&mut self, key: &StoreKey, value: &Value, version: u64, now: u64, ttl: u64) {
-        let expires_at = now.saturating_add(ttl);
-        let key: Arc<[u8]> = Arc::from(key.as_bytes());
-        self.expiries.insert((expires_at, version), Arc::clone(&key));
-        self.entries.insert(key, Entry { value: value.clone(), version, expires_at, ttl });
-    }
-
-    /// Changes the entry under a key that has one.
-    pub(super) fn update(&mut self, key: &StoreKey, value: &Value, version: u64, now: u64, ttl: u64) {
-        let expires_at = now.saturating_add(ttl);
-        let Some(entry) = self.entries.get_mut(key.as_bytes()) else { return };
-        if let Some(key) = self.expiries.remove(&(entry.expires_at, entry.version)) {
-            self.expiries.insert((expires_at, version), key);
-        }
-        *entry = Entry { value: value.clone(), version, expires_at, ttl };
-    }
-
-    /// Drops the entry under a key, and returns what it counted.
-    pub(super) fn remove(&mut self, key: &StoreKey) -> usize {
-        let Some((key, entry)) = self.entries.remove_entry(key.as_bytes()) else { return 0 };
-        self.expiries.remove(&(entry.expires_at, entry.version));
-        cost(&key, &entry)
+    pub(super) fn insert(&mut self, key: Hashed<'_>, value: &Value, version: u64, times: Times, hasher: &RandomState) {
+        let Times { expires_at, ttl } = times;
+        let entry = Entry { key: key.key.as_bytes().into(), value: value.clone(), version, expires_at, ttl };
+        let place = self.entries.insert(entry) as Place;
+        self.by_expiry.insert((expires_at, place));
+        let Self { by_key, entries, .. } = self;
+        by_key.insert_unique(key.hash, place, |place| hasher.hash_one(&*entries[*place as usize].key));
     }
 
     /// Drops at most [`BATCH`] entries and members that have expired, and returns how many it dropped.
-    pub(super) fn expire(&mut self, now: u64, room: &Room) -> usize {
+    pub(super) fn expire(&mut self, now: u64, room: &Room, hasher: &RandomState) -> usize {
         let (mut count, mut bytes) = (0, 0);
         while count < BATCH {
-            let Some(first) = self.expiries.first_entry().filter(|first| first.key().0 <= now) else { break };
-            let key = first.remove();
-            if let Some(entry) = self.entries.remove(&key) {
-                bytes += cost(&key, &entry);
-                count += 1;
-            }
+            let Some(&(_, place)) = self.by_expiry.first().filter(|first| first.0 <= now) else { break };
+            let hash = hasher.hash_one(&*self.entries[place as usize].key);
+            bytes += self.remove(place, hash);
+            count += 1;
         }
         if count > 0 {
             room.release_expired(count, bytes);
@@ -97,14 +97,87 @@ impl Shard {
     }
 
     /// Gives back the memory of a table that is mostly empty.
-    pub(super) fn shrink(&mut self) {
+    pub(super) fn shrink(&mut self, hasher: &RandomState) {
         // Far from where it grows, so that it does not do both in turn.
-        if self.entries.len() < self.entries.capacity() / 8 {
-            self.entries.shrink_to(2 * self.entries.len());
+        if self.entries.len() >= self.entries.capacity() / 8 {
+            return;
         }
+        let Self { by_expiry, by_key, entries, .. } = self;
+        entries.compact(|entry, from, to| {
+            let (from, to) = (from as Place, to as Place);
+            if let Some(place) = by_key.find_mut(hasher.hash_one(&*entry.key), |place| *place == from) {
+                *place = to;
+            }
+            by_expiry.remove(&(entry.expires_at, from));
+            by_expiry.insert((entry.expires_at, to));
+            true
+        });
+        by_key.shrink_to(2 * entries.len(), |place| hasher.hash_one(&*entries[*place as usize].key));
+    }
+
+    fn find(&self, key: Hashed<'_>) -> Option<Place> {
+        let is_it = |place: &Place| *self.entries[*place as usize].key == *key.key.as_bytes();
+        self.by_key.find(key.hash, is_it).copied()
+    }
+
+    /// Drops an entry, and returns what it counted.
+    fn remove(&mut self, place: Place, hash: u64) -> usize {
+        if let Ok(found) = self.by_key.find_entry(hash, |other| *other == place) {
+            found.remove();
+        }
+        let entry = self.entries.remove(place as usize);
+        self.by_expiry.remove(&(entry.expires_at, place));
+        entry.cost()
     }
 }
 
-fn cost(key: &[u8], entry: &Entry) -> usize {
-    MemoryStore::ENTRY_OVERHEAD + key.len() + entry.value.len()
+/// When an entry expires, and how long it was to live.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    expires_at: u64,
+    ttl: u64,
+}
+
+impl Times {
+    pub(super) fn new(now: u64, ttl: u64) -> Self {
+        Self { expires_at: now.saturating_add(ttl), ttl }
+    }
+}
+
+/// An entry that is alive, and where it stands.
+pub(super) struct Live<'s> {
+    shard: &'s mut Shard,
+    place: Place,
+    hash: u64,
+}
+
+impl Live<'_> {
+    /// Changes the entry.
+    pub(super) fn update(self, value: &Value, version: u64, times: Times) {
+        let Times { expires_at, ttl } = times;
+        let entry = &mut self.shard.entries[self.place as usize];
+        self.shard.by_expiry.remove(&(entry.expires_at, self.place));
+        self.shard.by_expiry.insert((expires_at, self.place));
+        entry.value = value.clone();
+        (entry.version, entry.expires_at, entry.ttl) = (version, expires_at, ttl);
+    }
+
+    /// Changes when it expires.
+    pub(super) fn touch(self, times: Times) {
+        let (value, version) = (self.value.clone(), self.version);
+        self.update(&value, version, times);
+    }
+
+    /// Drops the entry, and returns what it counted.
+    pub(super) fn remove(self) -> usize {
+        self.shard.remove(self.place, self.hash)
+    }
+}
+
+impl std::ops::Deref for Live<'_> {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        &self.shard.entries[self.place as usize]
+    }
 }

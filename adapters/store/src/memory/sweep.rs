@@ -34,9 +34,9 @@ impl Inner {
     /// Tells whether there is more.
     fn sweep_batch(&self, shard: usize) -> bool {
         let mut shard = lock(&self.shards[shard]);
-        let has_more = shard.expire(self.now(), &self.room) == BATCH;
+        let has_more = shard.expire(self.now(), &self.room, &self.hasher) == BATCH;
         if !has_more {
-            shard.shrink();
+            shard.shrink(&self.hasher);
         }
         has_more
     }

@@ -8,7 +8,7 @@ use std::{
 use allocation_counter::measure;
 use cloakroom_core::Value;
 use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
-use cloakroom_store::{Created, MemoryStore, Removed, Store};
+use cloakroom_store::{Created, MemoryStore, Removed, Store, Written};
 
 use crate::common::{ManualRuntime, at_once, key, value};
 
@@ -65,6 +65,36 @@ fn a_sweep_gives_way_to_others() {
     let polls = runtime.settle();
     assert_eq!(store.metrics().entries, 0);
     assert!(polls > 100, "swept within {polls} polls");
+}
+
+#[test]
+fn what_lives_on_when_memory_is_given_back_is_found_changed_and_expires() {
+    let runtime = ManualRuntime::default();
+    let store = MemoryStore::new(runtime.clone());
+    runtime.settle();
+    let lives_on = |number: usize| number % 50 == 49;
+    for number in 0..10_000 {
+        let ttl = if lives_on(number) { MINUTE * 3 } else { TTL };
+        at_once(store.create(&key(number), &value(number), ttl)).unwrap();
+    }
+    runtime.advance(MINUTE);
+    assert_eq!(store.metrics().entries, 200);
+    for number in 0..10_000 {
+        let Some(found) = at_once(store.load(&key(number))).unwrap() else {
+            assert!(!lives_on(number), "entry {number} is there");
+            continue;
+        };
+        assert_eq!(found.value, value(number));
+        if number % 100 == 49 {
+            let written = at_once(store.replace(&key(number), &found.version, &value(7), MINUTE * 9)).unwrap();
+            assert!(matches!(written, Written::Done(_)));
+        }
+    }
+    at_once(store.create(&key(0), &value(1), MINUTE * 9)).unwrap();
+    runtime.advance(MINUTE * 2);
+    assert_eq!(store.metrics().entries, 101);
+    runtime.advance(MINUTE * 9);
+    assert_eq!((store.metrics().entries, store.metrics().bytes), (0, 0));
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(crate) async fn census(name: &str, sizes: &[u64]) -> anyhow::Result<()> {
     let place = Place::open(name, None).await?;
     let store = place.store();
     // What a store sets up once is none of a session's.
-    fill(&store, u64::MAX - 100..u64::MAX, TTL).await;
+    fill(&store, u64::MAX / 4..u64::MAX / 4 + 100, TTL).await;
     let (empty, mut filled) = (place.bytes()?, 0);
     for &sessions in sizes {
         fill(&store, filled..sessions, TTL).await;
