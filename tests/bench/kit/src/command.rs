@@ -1,6 +1,12 @@
 //! The command line of a program that measures.
 
-use std::{env, io::Read as _, time::Duration};
+use std::{
+    env,
+    io::{Read as _, Write as _},
+    net::SocketAddr,
+    process, thread,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 
@@ -47,6 +53,21 @@ impl Command {
             _ => bail!("list | in-process SYSTEM MILLIS | instructions SYSTEM | serve SYSTEM THREADS REDIS"),
         })
     }
+}
+
+/// Says where a server listens. The process ends with its standard input from then on.
+///
+/// # Errors
+///
+/// Where nobody hears it.
+pub fn announce(address: SocketAddr) -> anyhow::Result<()> {
+    println!("http://{address}");
+    std::io::stdout().flush()?;
+    thread::spawn(|| {
+        until_input_ends();
+        process::exit(0);
+    });
+    Ok(())
 }
 
 /// Returns when the standard input ends: whoever started the server is gone, or done with it. It blocks.

@@ -34,7 +34,7 @@ pub use self::{
     allocations::{Allocated, allocated_by},
     app::App,
     check::{Readable, check},
-    command::{Command, until_input_ends},
+    command::{Command, announce, until_input_ends},
     figure::Figure,
     jar::Jar,
     measure::{count_instructions, mark, measure_in_process, median, tell_dump},

@@ -15,12 +15,12 @@ fn main() -> anyhow::Result<()> {
             Command::InProcess(system, patience) => match &*system {
                 "actix" => measure_in_process(&system, &Actix(actix::bare().await), patience).await,
                 "actix-session" => measure_in_process(&system, &Actix(actix::session().await), patience).await,
-                other => anyhow::bail!("{other} is not measured in process: {SYSTEMS:?}"),
+                other => anyhow::bail!("{other} is not measured in process"),
             },
             Command::Instructions(system) => match &*system {
                 "actix" => count_instructions(&Actix(actix::bare().await)).await,
                 "actix-session" => count_instructions(&Actix(actix::session().await)).await,
-                other => anyhow::bail!("{other} is not measured in process: {SYSTEMS:?}"),
+                other => anyhow::bail!("{other} is not measured in process"),
             },
             Command::Serve { system, threads, redis } => actix::serve(&system, threads, &redis).await?,
         }
