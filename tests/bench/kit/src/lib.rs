@@ -37,7 +37,7 @@ pub use self::{
     command::{Command, announce, until_input_ends},
     figure::Figure,
     jar::Jar,
-    measure::{count_instructions, mark, measure_in_process, median, tell_dump},
+    measure::{begin_counting, count_instructions, end_counting, measure_in_process, median},
     processor::processor_time,
     scenario::{SCENARIOS, Scenario, Visit},
     shape::{COUNT_KEY, READ_KEY, Shape},

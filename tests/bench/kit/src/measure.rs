@@ -51,7 +51,7 @@ pub async fn measure_in_process<A: App>(system: &str, app: &A, patience: Duratio
     }
 }
 
-/// Runs each scenario between two calls of [`mark`], and [tells](tell_dump) what each dump of callgrind is of.
+/// Counts each scenario under callgrind.
 ///
 /// # Panics
 ///
@@ -65,13 +65,11 @@ pub async fn count_instructions<A: App>(app: &A) {
         for _ in 0..times {
             let requests: Vec<_> = (0..calls).map(|_| client.request()).collect();
             let mut responses = Vec::with_capacity(calls);
-            mark();
-            tell_dump("-", 0);
+            begin_counting();
             for request in requests {
                 responses.push(black_box(app.call(request).await));
             }
-            mark();
-            tell_dump(&scenario.name(), calls);
+            end_counting(&scenario.name(), calls);
             responses.into_iter().for_each(|response| client.take(response));
         }
     }
@@ -79,12 +77,25 @@ pub async fn count_instructions<A: App>(app: &A) {
 
 /// Is called where callgrind is to dump what it has counted: `--dump-before=bench_kit::measure::mark`.
 #[inline(never)]
-pub fn mark() {
+fn mark() {
     black_box(());
 }
 
-/// Says what the dump before the last [`mark`] is of: something that was done so often, or `-` for what is not counted.
-pub fn tell_dump(label: &str, times: usize) {
+/// Begins to count instructions, under callgrind.
+pub fn begin_counting() {
+    // Told before the mark: what telling costs is none of what follows.
+    tell_dump("-", 0);
+    mark();
+}
+
+/// Ends what was begun, and tells what it was, and how often it was done.
+pub fn end_counting(label: &str, times: usize) {
+    mark();
+    tell_dump(label, times);
+}
+
+/// Says what the dump before a [`mark`] is of; `-` for what is not counted.
+fn tell_dump(label: &str, times: usize) {
     println!("{label}\t{times}");
 }
 

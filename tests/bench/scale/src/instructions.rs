@@ -1,8 +1,8 @@
-//! Operations in memory between two calls of [`mark`], by how many sessions there are.
+//! Counts operations in memory, by how many sessions there are.
 
 use std::hint::black_box;
 
-use bench_kit::{mark, tell_dump};
+use bench_kit::{begin_counting, end_counting};
 use cloakroom_store::{Created, Removed, Written};
 
 use crate::{
@@ -10,10 +10,9 @@ use crate::{
     place::Place,
 };
 
-/// How often each operation is done between two marks, at most.
+/// How often each operation is done, at most.
 const TIMES: u64 = 200;
 
-/// Tells what each dump is of.
 pub(crate) async fn instructions(sessions: u64) -> anyhow::Result<()> {
     let place = Place::open("memory", None).await?;
     let store = place.store();
@@ -30,31 +29,31 @@ pub(crate) async fn instructions(sessions: u64) -> anyhow::Result<()> {
     let values: Vec<_> = numbers.iter().map(|&number| value(number, 1)).collect();
     let fresh: Vec<_> = (0..keys.len() as u64).map(|number| key(u64::MAX - number)).collect();
 
-    between("-", 0);
+    begin_counting();
     let mut found = Vec::with_capacity(keys.len());
     for key in &keys {
         found.push(store.load(key).await?);
     }
-    between("load", keys.len());
+    end_counting("load", keys.len());
     let versions: Vec<_> = found.into_iter().flatten().map(|stored| stored.version).collect();
     let mut written = Vec::with_capacity(keys.len());
-    between("-", 0);
+    begin_counting();
     for ((key, value), version) in keys.iter().zip(&values).zip(&versions) {
         written.push(store.replace(key, version, value, TTL).await?);
     }
-    between("replace", keys.len());
+    end_counting("replace", keys.len());
     let versions: Vec<_> = written.into_iter().filter_map(version_of).collect();
-    between("-", 0);
+    begin_counting();
     for ((key, value), version) in keys.iter().zip(&values).zip(&versions) {
         black_box(store.touch(key, version, value, TTL).await?);
     }
-    between("touch", keys.len());
+    end_counting("touch", keys.len());
     let mut created = Vec::with_capacity(keys.len());
-    between("-", 0);
+    begin_counting();
     for (key, value) in fresh.iter().zip(&values) {
         created.push(store.create(key, value, TTL).await?);
     }
-    between("create", keys.len());
+    end_counting("create", keys.len());
     let created: Vec<_> = created
         .into_iter()
         .filter_map(|created| match created {
@@ -63,11 +62,11 @@ pub(crate) async fn instructions(sessions: u64) -> anyhow::Result<()> {
         })
         .collect();
     assert_eq!((versions.len(), created.len()), (keys.len(), keys.len()), "each operation was done");
-    between("-", 0);
+    begin_counting();
     for (key, version) in fresh.iter().zip(&created) {
         assert_eq!(store.remove(key, version).await?, Removed::Done);
     }
-    between("remove", keys.len());
+    end_counting("remove", keys.len());
     Ok(())
 }
 
@@ -76,9 +75,4 @@ fn version_of(written: Written) -> Option<cloakroom_core::Version> {
         Written::Done(version) => Some(version),
         Written::Absent | Written::Conflict(_) => None,
     }
-}
-
-fn between(label: &str, times: usize) {
-    mark();
-    tell_dump(label, times);
 }

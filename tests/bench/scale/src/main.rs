@@ -3,7 +3,7 @@
 //! ```sh
 //! bench-scale census STORE SESSIONS..   # memory, redb, redis, redis-durable; sizes that grow, such as 1000 1000000
 //! bench-scale ends STORE SESSIONS..     # how long it takes to end all sessions of a user who has so many
-//! bench-scale instructions SESSIONS     # of operations in memory, under callgrind; see bench_kit::mark
+//! bench-scale instructions SESSIONS     # of operations in memory, under callgrind
 //! ```
 
 mod census;

@@ -1,0 +1,47 @@
+//! A router that is called without a network.
+
+use std::convert::Infallible;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::header::{COOKIE, SET_COOKIE},
+    response::Response,
+};
+use bench_kit::App;
+use tower_service::Service as _;
+
+/// Is called as hyper calls it: a clone of the connection's router for each request, which costs a counter.
+pub struct Routed(pub Router);
+
+impl App for Routed {
+    type Request = Request;
+    type Response = Response;
+
+    fn request(&self, path: &str, cookie: Option<&str>) -> Request {
+        let request = Request::get(path);
+        let request = match cookie {
+            Some(cookie) => request.header(COOKIE, cookie),
+            None => request,
+        };
+        request.body(Body::empty()).expect("path and cookie are legal")
+    }
+
+    async fn call(&self, request: Request) -> Response {
+        match self.0.clone().call(request).await {
+            Ok(response) => response,
+            Err(error) => never(error),
+        }
+    }
+
+    fn answer(response: &Response) -> (u16, Vec<String>) {
+        let lines = response.headers().get_all(SET_COOKIE).iter();
+        let lines = lines.map(|line| line.to_str().expect("cookies are ASCII").to_owned());
+        (response.status().as_u16(), lines.collect())
+    }
+}
+
+fn never(error: Infallible) -> ! {
+    match error {}
+}
