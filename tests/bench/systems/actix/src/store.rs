@@ -11,13 +11,18 @@ use actix_web::cookie::time;
 
 type State = HashMap<String, String>;
 
-/// JSON and when it ends, by session key.
+/// JSON by session key.
 #[derive(Clone, Default)]
-pub struct ByteStore(Arc<Mutex<HashMap<String, (Vec<u8>, Instant)>>>);
+pub struct ByteStore(Arc<Mutex<HashMap<String, Record>>>);
+
+struct Record {
+    json: Vec<u8>,
+    end: Instant,
+}
 
 impl ByteStore {
     fn put(&self, key: &str, state: &State, ttl: &time::Duration) -> anyhow::Result<()> {
-        let record = (serde_json::to_vec(state)?, end_of(ttl)?);
+        let record = Record { json: serde_json::to_vec(state)?, end: end_of(ttl)? };
         self.0.lock().expect("nobody panics in it").insert(key.to_owned(), record);
         Ok(())
     }
@@ -26,8 +31,8 @@ impl ByteStore {
 impl SessionStore for ByteStore {
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
         match self.0.lock().expect("nobody panics in it").get(key.as_ref()) {
-            Some((bytes, end)) if Instant::now() < *end => {
-                serde_json::from_slice(bytes).map(Some).map_err(|error| LoadError::Deserialization(error.into()))
+            Some(record) if Instant::now() < record.end => {
+                serde_json::from_slice(&record.json).map(Some).map_err(|error| LoadError::Deserialization(error.into()))
             }
             _ => Ok(None),
         }
@@ -47,7 +52,7 @@ impl SessionStore for ByteStore {
     async fn update_ttl(&self, key: &SessionKey, ttl: &time::Duration) -> anyhow::Result<()> {
         let end = end_of(ttl)?;
         if let Some(record) = self.0.lock().expect("nobody panics in it").get_mut(key.as_ref()) {
-            record.1 = end;
+            record.end = end;
         }
         Ok(())
     }
