@@ -22,8 +22,8 @@ pub(crate) struct System {
 }
 
 /// Those that have systems as `bench-kit` says.
-const WITH_SYSTEMS: [&str; 6] =
-    ["bench-actix", "bench-axum", "bench-others", "bench-parts", "bench-pavex", "bench-runtimes"];
+const WITH_SYSTEMS: [&str; 7] =
+    ["bench-actix", "bench-axum", "bench-others", "bench-parts", "bench-pavex", "bench-runtimes", "bench-tide"];
 
 impl Programs {
     pub(crate) fn find(folders: &[PathBuf]) -> anyhow::Result<Self> {
