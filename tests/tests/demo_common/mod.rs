@@ -38,6 +38,11 @@ impl StoreKind {
     const OF_ONE_SERVER: [Self; 3] = [Self::Memory, Self::Redb, Self::Redis];
     const OF_MANY: [Self; 2] = [Self::RedisCluster, Self::RedisSentinel];
 
+    /// Tells whether a group of servers keeps the sessions.
+    pub(crate) fn is_of_many(self) -> bool {
+        Self::OF_MANY.contains(&self)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",

@@ -2,7 +2,6 @@
 local requests, count, last = {}, 0, 0
 
 function init(args)
-    wrk.init(args)
     for cookies in io.lines(args[2]) do
         count = count + 1
         requests[count] = wrk.format("GET", args[1], cookies ~= "" and {["Cookie"] = cookies, ["Host"] = wrk.headers["Host"]} or nil)
