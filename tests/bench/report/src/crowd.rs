@@ -47,7 +47,7 @@ pub(crate) fn measure(
 /// Adds one to each session's count, and returns their sum.
 fn counted(server: &Server, cookies: &[String]) -> anyhow::Result<u64> {
     let count = |cookies: &String| -> anyhow::Result<u64> {
-        let mut response = ureq::get(format!("{}/change", server.url)).header("Cookie", cookies).call()?;
+        let mut response = server.get("/change", cookies)?;
         response.body_mut().read_to_string()?.trim().parse().context("/change answers a number")
     };
     cookies.iter().map(count).sum()

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use bench_kit::{Jar, processor_time};
+use ureq::{Body, http::Response};
 
 use crate::programs::System;
 
@@ -41,14 +42,10 @@ impl Server {
     pub(crate) fn sessions(&self, count: usize) -> anyhow::Result<Vec<String>> {
         const FOREIGN: usize = 6;
         let visit = |path: &str, jar: &mut Jar| -> anyhow::Result<()> {
-            let mut request = ureq::get(format!("{}{path}", self.url));
-            if let Some(cookies) = jar.header(0) {
-                request = request.header("Cookie", cookies);
-            }
-            let response = request.call().with_context(|| format!("{} answers {path}", self.name))?;
-            let lines: Vec<_> =
-                response.headers().get_all("set-cookie").iter().filter_map(|line| line.to_str().ok()).collect();
-            jar.take(&lines.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            let response = self.get(path, &jar.header(0).unwrap_or_default())?;
+            let lines = response.headers().get_all("set-cookie").iter();
+            let lines: Vec<_> = lines.filter_map(|line| line.to_str().ok().map(str::to_owned)).collect();
+            jar.take(&lines);
             Ok(())
         };
         let make = |_| {
@@ -58,6 +55,13 @@ impl Server {
             Ok(jar.header(FOREIGN).unwrap_or_default())
         };
         (0..count).map(make).collect()
+    }
+
+    /// Asks for a path as the clients of [`load`](crate::wrk::load) do: sessions may be bound to what a client calls itself.
+    pub(crate) fn get(&self, path: &str, cookies: &str) -> anyhow::Result<Response<Body>> {
+        let request = ureq::get(format!("{}{path}", self.url)).header("User-Agent", "bench");
+        let request = if cookies.is_empty() { request } else { request.header("Cookie", cookies) };
+        request.call().with_context(|| format!("{} answers {path}", self.name))
     }
 
     /// Returns how long the server was on a processor.

@@ -16,7 +16,9 @@ pub(crate) fn print(figures: &Figures) {
         }
         let columns: Vec<_> = of_bench.iter().filter(|figure| seen.insert((&figure.metric, &figure.unit))).collect();
         let mut seen = BTreeSet::new();
-        let rows: Vec<_> = of_bench.iter().filter(|figure| seen.insert(&figure.system)).collect();
+        let mut rows: Vec<_> = of_bench.iter().filter(|figure| seen.insert(&figure.system)).collect();
+        // Not by the turns that they took.
+        rows.sort_by_key(|row| &row.system);
         let width = rows.iter().map(|row| row.system.len()).max().unwrap_or(0);
         println!("\n## {bench}\n");
         let heads: Vec<_> = columns.iter().map(|column| format!("{} ({})", column.metric, column.unit)).collect();

@@ -4,7 +4,11 @@ local requests, count, last = {}, 0, 0
 function init(args)
     for cookies in io.lines(args[2]) do
         count = count + 1
-        requests[count] = wrk.format("GET", args[1], cookies ~= "" and {["Cookie"] = cookies, ["Host"] = wrk.headers["Host"]} or nil)
+        local headers = {["Host"] = wrk.headers["Host"], ["User-Agent"] = "bench"}
+        if cookies ~= "" then
+            headers["Cookie"] = cookies
+        end
+        requests[count] = wrk.format("GET", args[1], headers)
     end
 end
 
