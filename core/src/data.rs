@@ -1,14 +1,10 @@
 //! A session's data: string keys to JSON values, decoded when asked for, copied as bytes when unchanged.
 
-use core::{fmt, ops::Range};
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use core::{fmt, iter, ops::Range};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeSeed, MapAccess, Visitor},
+    Serialize,
     ser::{SerializeMap, Serializer},
 };
 use serde_json::value::RawValue;
@@ -16,7 +12,10 @@ use serde_json::value::RawValue;
 use crate::{
     json::{Json, is_same},
     value::Value,
-    wire::codec::DecodeError,
+    wire::{
+        codec::DecodeError,
+        text::{NotJson, Reader, push_text},
+    },
 };
 
 /// The data of a record: what was loaded, as bytes, and what was changed since.
@@ -41,13 +40,20 @@ impl Data {
     /// [`DecodeError::Malformed`] when there is no JSON object, or a key stands twice in it.
     pub fn from_json(bytes: &Value, place: Range<usize>) -> Result<Self, DecodeError> {
         let text = bytes.as_bytes().get(place.clone()).ok_or(DecodeError::Malformed)?;
-        let visitor = SlotsVisitor { origin: text.as_ptr() as usize, offset: place.start };
-        let mut parser = serde_json::Deserializer::from_slice(text);
-        let slots = parser.deserialize_map(visitor).and_then(|slots| parser.end().map(|()| slots));
-        let mut slots = slots.map_err(|_| DecodeError::Malformed)?;
-        slots.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        if slots.windows(2).any(|pair| pair[0].key == pair[1].key) {
-            return Err(DecodeError::Malformed);
+        let mut reader = Reader::new(text);
+        let slots = Slots::read(&mut reader, place.start).map_err(|_| DecodeError::Malformed)?;
+        reader.end().map_err(|_| DecodeError::Malformed)?;
+        Self::of(bytes, slots)
+    }
+
+    /// Takes what was found in the bytes.
+    pub(crate) fn of(bytes: &Value, Slots { mut slots, is_sorted }: Slots) -> Result<Self, DecodeError> {
+        if !is_sorted {
+            let text = bytes.as_bytes();
+            slots.sort_unstable_by(|a, b| a.key(text).cmp(b.key(text)));
+            if slots.windows(2).any(|pair| pair[0].key(text) == pair[1].key(text)) {
+                return Err(DecodeError::Malformed);
+            }
         }
         Ok(Self { base: Base { bytes: Some(bytes.clone()), slots }, changed: BTreeMap::new() })
     }
@@ -76,7 +82,7 @@ impl Data {
 
     /// Removes all values.
     pub fn clear(&mut self) {
-        self.changed = self.base.slots.iter().map(|slot| (slot.key.to_string(), None)).collect();
+        self.changed = self.base.iter().map(|(key, _)| (key.to_owned(), None)).collect();
     }
 
     /// Goes back to what was loaded.
@@ -86,8 +92,47 @@ impl Data {
 
     /// Returns the keys and the JSON text of their values, ordered by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let keys: BTreeSet<&str> = self.base.keys().chain(self.changed.keys().map(String::as_str)).collect();
-        keys.into_iter().filter_map(|key| self.raw(key).map(|raw| (key, raw)))
+        let mut base = self.base.iter().peekable();
+        let mut changed = self.changed.iter().map(|(key, change)| (key.as_str(), change)).peekable();
+        // Both are in order.
+        iter::from_fn(move || {
+            loop {
+                let change = match (base.peek(), changed.peek()) {
+                    (None, None) => return None,
+                    (Some(_), None) => return base.next(),
+                    (Some((key, _)), Some((change, _))) if key < change => return base.next(),
+                    (Some((key, _)), Some((change, _))) if key == change => {
+                        base.next();
+                        changed.next()
+                    }
+                    (_, Some(_)) => changed.next(),
+                };
+                if let Some((key, Some(value))) = change {
+                    return Some((key, value.as_str()));
+                }
+            }
+        })
+    }
+
+    /// Appends all values as one JSON object.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let separators = iter::once(b'{').chain(iter::repeat(b','));
+        let mut is_empty = true;
+        for ((key, raw), separator) in self.iter().zip(separators) {
+            out.push(separator);
+            push_text(out, key);
+            out.push(b':');
+            out.extend_from_slice(raw.as_bytes());
+            is_empty = false;
+        }
+        out.extend_from_slice(if is_empty { b"{}" } else { b"}" });
+    }
+
+    /// Returns about how many bytes they are as JSON.
+    pub(crate) fn size_hint(&self) -> usize {
+        let changed =
+            self.changed.iter().map(|(key, value)| key.len() + 4 + value.as_ref().map_or(0, |v| v.as_str().len()));
+        self.base.bytes.as_ref().map_or(0, Value::len) + changed.sum::<usize>()
     }
 
     /// Tells whether there are no values.
@@ -135,58 +180,65 @@ struct Base {
     slots: Vec<Slot>,
 }
 
+impl Base {
+    fn get(&self, key: &str) -> Option<&str> {
+        let bytes = self.bytes.as_ref()?.as_bytes();
+        let index = self.slots.binary_search_by(|slot| slot.key(bytes).cmp(key.as_bytes())).ok()?;
+        str::from_utf8(bytes.get(self.slots[index].value.clone())?).ok()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let bytes = self.bytes.as_ref().map(Value::as_bytes).unwrap_or_default();
+        // It was seen to be UTF-8 when it was read, so that nothing is left out.
+        self.slots.iter().filter_map(|slot| {
+            let value = bytes.get(slot.value.clone())?;
+            Some((str::from_utf8(slot.key(bytes)).ok()?, str::from_utf8(value).ok()?))
+        })
+    }
+}
+
+/// A key and a value.
 #[derive(Clone)]
 struct Slot {
-    key: Box<str>,
+    key: Range<usize>,
+    /// The key where it stands there with escapes.
+    escaped: Option<Box<str>>,
     value: Range<usize>,
 }
 
-impl Base {
-    fn get(&self, key: &str) -> Option<&str> {
-        let index = self.slots.binary_search_by(|slot| (*slot.key).cmp(key)).ok()?;
-        let bytes = self.bytes.as_ref()?.as_bytes().get(self.slots[index].value.clone())?;
-        str::from_utf8(bytes).ok()
-    }
-
-    fn keys(&self) -> impl Iterator<Item = &str> {
-        self.slots.iter().map(|slot| &*slot.key)
-    }
-}
-
-struct SlotsVisitor {
-    /// The address of the text that is parsed, to tell places from borrowed slices of it.
-    origin: usize,
-    /// Where that text starts in the bytes that are kept.
-    offset: usize,
-}
-
-impl<'de> Visitor<'de> for SlotsVisitor {
-    type Value = Vec<Slot>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Slot>, A::Error> {
-        let mut slots = Vec::new();
-        while let Some(key) = map.next_key_seed(CowKey)? {
-            let value: &'de RawValue = map.next_value()?;
-            let start = value.get().as_ptr() as usize - self.origin + self.offset;
-            slots.push(Slot { key: key.into(), value: start..start + value.get().len() });
+impl Slot {
+    fn key<'a>(&'a self, bytes: &'a [u8]) -> &'a [u8] {
+        match &self.escaped {
+            Some(key) => key.as_bytes(),
+            None => bytes.get(self.key.clone()).unwrap_or_default(),
         }
-        Ok(slots)
     }
 }
 
-/// Reads a key as borrowed text where it has no escapes.
-pub(crate) struct CowKey;
+/// Where the values of an object are.
+pub(crate) struct Slots {
+    slots: Vec<Slot>,
+    /// Their keys come in order, and none twice.
+    is_sorted: bool,
+}
 
-impl<'de> DeserializeSeed<'de> for CowKey {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
-        #[derive(Deserialize)]
-        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-        Text::deserialize(deserializer).map(|text| text.0)
+impl Slots {
+    /// Reads an object that begins so many bytes after the reader's text begins in the bytes that are kept.
+    pub(crate) fn read(reader: &mut Reader<'_>, offset: usize) -> Result<Self, NotJson> {
+        let mut found = Self { slots: Vec::new(), is_sorted: true };
+        let mut last: Option<Cow<'_, str>> = None;
+        reader.object(|reader, key| {
+            let name = key.read()?;
+            found.is_sorted &= last.as_ref().is_none_or(|last| **last < *name);
+            let value = reader.value()?;
+            found.slots.push(Slot {
+                key: key.start + offset..key.start + offset + key.len(),
+                escaped: key.has_escapes.then(|| name.as_ref().into()),
+                value: value.start + offset..value.end + offset,
+            });
+            last = Some(name);
+            Ok::<(), NotJson>(())
+        })?;
+        Ok(found)
     }
 }

@@ -31,10 +31,6 @@ impl Json {
         serde_json::from_str(text).map(Self).map_err(|_| ReplayError::NotJson)
     }
 
-    pub(crate) fn from_raw(text: &RawValue) -> Self {
-        Self(text.to_owned())
-    }
-
     /// Reads a text as a value of a type.
     ///
     /// # Errors

@@ -140,14 +140,18 @@ impl Nonce {
         let len = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
         (len == Self::LEN).then_some(Self(bytes))
     }
+
+    /// Writes the text.
+    pub(crate) fn text<'t>(&self, text: &'t mut [u8; Self::CHARS]) -> &'t str {
+        // 8 bytes are 11 characters of ASCII, so neither step fails.
+        let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(self.0, text);
+        str::from_utf8(text).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Nonce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; Self::CHARS];
-        // 8 bytes are 11 characters of ASCII, so neither step fails.
-        let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(self.0, &mut text);
-        f.write_str(str::from_utf8(&text).unwrap_or_default())
+        f.write_str(self.text(&mut [0; Self::CHARS]))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a commit tells the glue.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use cloakroom_core::{CookieChange, Done, End, Events, OpKind};
 
@@ -10,13 +10,22 @@ use crate::{error::StoreError, session_error::SessionError};
 #[must_use = "send its `headers`, look at its `result`"]
 #[derive(Debug)]
 pub struct Report {
-    pub(crate) done: Option<Done>,
+    pub(crate) done: Option<Box<Done>>,
+    /// Nobody asked for the session: there is nothing to tell.
+    pub(crate) is_quiet: bool,
     pub(crate) error: Option<SessionError>,
     pub(crate) ops: OpLog,
     pub(crate) store_error: Option<StoreError>,
 }
 
+/// Those of a request that never touched its session.
+static NO_EVENTS: LazyLock<Events> = LazyLock::new(Events::default);
+
 impl Report {
+    pub(crate) fn quiet() -> Self {
+        Self { done: None, is_quiet: true, error: None, ops: OpLog::default(), store_error: None }
+    }
+
     /// Tells whether everything that the request asked of its session is stored, and everything that it read was there.
     ///
     /// # Errors
@@ -28,24 +37,27 @@ impl Report {
 
     /// Returns what came of the end that the request asked for, if it did. A commit that broke down is no end.
     pub fn end(&self) -> Option<End> {
-        self.done.as_ref().and_then(Done::end)
+        self.done.as_ref().and_then(|done| done.end())
     }
 
     /// Returns what to do with the client's cookie.
     pub fn cookie(&self) -> CookieChange<'_> {
-        self.done.as_ref().map_or(CookieChange::Keep, Done::cookie)
+        self.done.as_ref().map_or(CookieChange::Keep, |done| done.cookie())
     }
 
     /// Returns the headers to merge into the response, names in lower case.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         // A commit that broke down had something to commit.
         let is_broken = matches!(self.error, Some(SessionError::Interrupted));
-        self.done.iter().flat_map(Done::headers).chain(is_broken.then_some(("vary", "Cookie")))
+        self.done.iter().flat_map(|done| done.headers()).chain(is_broken.then_some(("vary", "Cookie")))
     }
 
     /// Returns what the engine noticed.
     pub fn events(&self) -> Option<&Events> {
-        self.done.as_ref().map(Done::events)
+        match &self.done {
+            None => self.is_quiet.then_some(&*NO_EVENTS),
+            Some(done) => Some(done.events()),
+        }
     }
 
     /// Returns the operations that the request asked the store for, in order.

@@ -1,25 +1,20 @@
 //! Entry and stored bytes: the third of the three policies of the wire.
 
-use core::{error::Error, fmt, time::Duration};
-
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, Error as _, MapAccess, Visitor},
-    ser::SerializeMap,
-};
-use serde_json::value::RawValue;
+use core::{error::Error, fmt, str::FromStr, time::Duration};
+use std::borrow::Cow;
 
 use crate::{
     binding::Bound,
-    data::{CowKey, Data},
+    data::{Data, Slots},
     id::StoreKey,
     json::Json,
     lifetime::Lifetime,
     limits::MAX_UNKNOWN_FIELDS,
     principal::{Label, Principal, SignIn},
-    record::{EndCause, Ended, Entry, Moved, Nonce, Record, Unknown},
+    record::{EndCause, Ended, Entry, Moved, Nonce, Nonces, Record, Unknown},
     time::{UnixTime, millis},
     value::Value,
+    wire::text::{NotJson, Reader, push_number, push_text},
 };
 
 /// How an entry becomes the bytes that a store holds, and back.
@@ -78,6 +73,12 @@ pub enum DecodeError {
     UnsupportedRecord,
 }
 
+impl From<NotJson> for DecodeError {
+    fn from(NotJson: NotJson) -> Self {
+        Self::Malformed
+    }
+}
+
 impl DecodeError {
     /// Tells whether a session may be ended over these bytes: they are surely no pointer to a live successor.
     pub(crate) fn may_be_ended(self) -> bool {
@@ -130,17 +131,17 @@ impl Codec for JsonCodec {
         if !fits {
             return Err(EncodeError);
         }
-        serde_json::to_vec(&EntryText(entry)).map_err(|_| EncodeError)
+        Ok(write(entry))
     }
 
     fn decode(&self, _key: &StoreKey, value: &Value) -> Result<Entry, DecodeError> {
-        let fields: Fields<'_> = serde_json::from_slice(value.as_bytes()).map_err(|_| DecodeError::Malformed)?;
-        let kind: String = fields.get("kind")?;
-        if fields.get::<u32>("format")? != FORMAT {
+        let mut fields = Fields::read(value.as_bytes())?;
+        let kind = fields.text("kind")?;
+        if fields.number::<u32>("format")? != FORMAT {
             let is_record = kind == "record";
             return Err(if is_record { DecodeError::UnsupportedRecord } else { DecodeError::UnsupportedMarker });
         }
-        match kind.as_str() {
+        match &*kind {
             // What may hide a live successor is not ended over.
             "ended" => fields.ended().map(Entry::Ended).map_err(|_| DecodeError::UnsupportedMarker),
             "moved" => fields.moved().map(Entry::Moved).map_err(|_| DecodeError::UnsupportedMarker),
@@ -150,65 +151,106 @@ impl Codec for JsonCodec {
     }
 }
 
-struct EntryText<'a>(&'a Entry);
-
-impl Serialize for EntryText<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("format", &FORMAT)?;
-        let unknown = match self.0 {
-            Entry::Ended(ended) => {
-                map.serialize_entry("kind", "ended")?;
-                map.serialize_entry("by", &ended.by.to_string())?;
-                map.serialize_entry("cause", cause_name(ended.cause))?;
-                map.serialize_entry("at", &ended.at.as_millis())?;
-                if let Some(next) = &ended.next {
-                    map.serialize_entry("next", next.as_str())?;
-                }
-                None
-            }
-            Entry::Moved(moved) => {
-                map.serialize_entry("kind", "moved")?;
-                map.serialize_entry("to", moved.to.as_str())?;
-                if let Some(closes_at) = moved.closes_at {
-                    map.serialize_entry("closes_at", &closes_at.as_millis())?;
-                }
-                Some(&moved.unknown)
-            }
-            Entry::Record(record) => {
-                map.serialize_entry("kind", "record")?;
-                map.serialize_entry("created", &record.created.as_millis())?;
-                map.serialize_entry("deadline", &record.deadline.as_millis())?;
-                map.serialize_entry("idle", &millis(record.idle))?;
-                map.serialize_entry("persistent", &record.persistent)?;
-                map.serialize_entry("issued", &record.issued.as_millis())?;
-                map.serialize_entry("lineage", &record.lineage.to_string())?;
-                if let Some(binding) = &record.binding {
-                    map.serialize_entry("binding", &binding.to_text())?;
-                }
-                if let Some(sign_in) = &record.sign_in {
-                    map.serialize_entry("principal", sign_in.principal.as_json())?;
-                    map.serialize_entry("since", &sign_in.since.as_millis())?;
-                    map.serialize_entry("authenticated", &sign_in.authenticated.as_millis())?;
-                    if let Some(label) = &sign_in.label {
-                        map.serialize_entry("label", label.as_str())?;
-                    }
-                }
-                map.serialize_entry("commits", &record.commits)?;
-                let nonces: Vec<String> = record.nonces.iter().map(|nonce| nonce.to_string()).collect();
-                map.serialize_entry("nonces", &nonces)?;
-                if let Some(predecessor) = &record.predecessor {
-                    map.serialize_entry("predecessor", predecessor.as_str())?;
-                }
-                map.serialize_entry("schema", &record.schema)?;
-                map.serialize_entry("data", &record.data)?;
-                Some(&record.unknown)
-            }
-        };
-        for (name, value) in unknown.into_iter().flat_map(Unknown::iter) {
-            map.serialize_entry(name, value)?;
+/// Writes an entry, field by field in one order.
+fn write(entry: &Entry) -> Vec<u8> {
+    let size = match entry {
+        Entry::Ended(_) | Entry::Moved(_) => 256,
+        Entry::Record(record) => 512 + record.data.size_hint(),
+    };
+    let mut out = Out(Vec::with_capacity(size));
+    out.0.extend_from_slice(b"{\"format\":");
+    push_number(&mut out.0, FORMAT.into());
+    let unknown = match entry {
+        Entry::Ended(ended) => {
+            out.text("kind", "ended");
+            out.nonce("by", ended.by);
+            out.text("cause", cause_name(ended.cause));
+            out.number("at", ended.at.as_millis());
+            ended.next.iter().for_each(|next| out.text("next", next.as_str()));
+            None
         }
-        map.end()
+        Entry::Moved(moved) => {
+            out.text("kind", "moved");
+            out.text("to", moved.to.as_str());
+            moved.closes_at.iter().for_each(|at| out.number("closes_at", at.as_millis()));
+            Some(&moved.unknown)
+        }
+        Entry::Record(record) => {
+            out.record(record);
+            Some(&record.unknown)
+        }
+    };
+    for (name, value) in unknown.into_iter().flat_map(Unknown::iter) {
+        out.raw(name, value.as_str());
+    }
+    out.0.push(b'}');
+    out.0
+}
+
+/// An object that is being written.
+struct Out(Vec<u8>);
+
+impl Out {
+    fn record(&mut self, record: &Record) {
+        self.text("kind", "record");
+        self.number("created", record.created.as_millis());
+        self.number("deadline", record.deadline.as_millis());
+        self.number("idle", millis(record.idle));
+        self.raw("persistent", if record.persistent { "true" } else { "false" });
+        self.number("issued", record.issued.as_millis());
+        self.nonce("lineage", record.lineage);
+        if let Some(binding) = &record.binding {
+            self.text("binding", &binding.to_text());
+        }
+        if let Some(sign_in) = &record.sign_in {
+            self.raw("principal", sign_in.principal.as_json().as_str());
+            self.number("since", sign_in.since.as_millis());
+            self.number("authenticated", sign_in.authenticated.as_millis());
+            if let Some(label) = &sign_in.label {
+                self.text("label", label.as_str());
+            }
+        }
+        self.number("commits", record.commits);
+        self.name("nonces");
+        self.0.push(b'[');
+        for (index, nonce) in record.nonces.iter().enumerate() {
+            if index > 0 {
+                self.0.push(b',');
+            }
+            push_text(&mut self.0, nonce.text(&mut [0; Nonce::CHARS]));
+        }
+        self.0.push(b']');
+        if let Some(predecessor) = &record.predecessor {
+            self.text("predecessor", predecessor.as_str());
+        }
+        self.number("schema", record.schema.into());
+        self.name("data");
+        record.data.write(&mut self.0);
+    }
+
+    fn name(&mut self, name: &str) {
+        self.0.push(b',');
+        push_text(&mut self.0, name);
+        self.0.push(b':');
+    }
+
+    fn nonce(&mut self, name: &str, nonce: Nonce) {
+        self.text(name, nonce.text(&mut [0; Nonce::CHARS]));
+    }
+
+    fn number(&mut self, name: &str, number: u64) {
+        self.name(name);
+        push_number(&mut self.0, number);
+    }
+
+    fn raw(&mut self, name: &str, text: &str) {
+        self.name(name);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        self.name(name);
+        push_text(&mut self.0, text);
     }
 }
 
@@ -221,35 +263,105 @@ const fn cause_name(cause: EndCause) -> &'static str {
 }
 
 /// The fields of an envelope as they stand in the text, each at most once.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
+struct Fields<'a> {
+    fields: Vec<Field<'a>>,
+    /// The values of a field `data` that is an object.
+    data: Option<Slots>,
+    /// After the field that was found last: they are mostly asked for in the order in which they stand.
+    next: usize,
+}
 
-impl Fields<'_> {
-    fn raw(&self, name: &str) -> Option<&RawValue> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+struct Field<'a> {
+    name: Cow<'a, str>,
+    /// The JSON text of its value.
+    bytes: &'a [u8],
+    is_found: bool,
+}
+
+/// More than a record has, so that there is room for some that are not known.
+const USUAL_FIELDS: usize = 20;
+
+impl<'a> Fields<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut found = Self { fields: Vec::with_capacity(USUAL_FIELDS), data: None, next: 0 };
+        let mut reader = Reader::new(bytes);
+        reader.object(|reader, name| {
+            let name = name.read()?;
+            // Those that are known are fewer than 24.
+            if found.fields.len() == MAX_UNKNOWN_FIELDS + 24 || found.fields.iter().any(|field| field.name == name) {
+                return Err(DecodeError::Malformed);
+            }
+            let place = match (&*name, reader.next()) {
+                ("data", Some(b'{')) => {
+                    let start = reader.at();
+                    found.data = Some(Slots::read(reader, 0)?);
+                    start..reader.at()
+                }
+                _ => reader.value()?,
+            };
+            found.fields.push(Field { name, bytes: reader.between(place), is_found: false });
+            Ok(())
+        })?;
+        reader.end()?;
+        Ok(found)
     }
 
-    fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T, DecodeError> {
-        self.find(name)?.ok_or(DecodeError::Malformed)
+    /// Returns the JSON text of a field.
+    fn find(&mut self, name: &str) -> Option<&'a [u8]> {
+        let count = self.fields.len();
+        let places = (self.next..count).chain(0..self.next.min(count));
+        let index = places.into_iter().find(|&index| self.fields[index].name == name)?;
+        self.next = index + 1;
+        let field = &mut self.fields[index];
+        field.is_found = true;
+        Some(field.bytes)
     }
 
-    fn find<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, DecodeError> {
-        let parse = |raw: &RawValue| serde_json::from_str(raw.get()).map_err(|_| DecodeError::Malformed);
-        self.raw(name).map(parse).transpose()
+    fn get(&mut self, name: &str) -> Result<&'a [u8], DecodeError> {
+        self.find(name).ok_or(DecodeError::Malformed)
     }
 
-    fn time(&self, name: &str) -> Result<UnixTime, DecodeError> {
-        self.get(name).map(UnixTime::from_millis)
+    fn number<T: FromStr>(&mut self, name: &str) -> Result<T, DecodeError> {
+        // Of the texts that are JSON, those are integers that are integers here.
+        str::from_utf8(self.get(name)?).ok().and_then(|text| text.parse().ok()).ok_or(DecodeError::Malformed)
     }
 
-    fn find_key(&self, name: &str) -> Result<Option<StoreKey>, DecodeError> {
-        let parse = |text: String| StoreKey::new(&text).map_err(|_| DecodeError::Malformed);
-        self.find(name)?.map(parse).transpose()
+    fn time(&mut self, name: &str) -> Result<UnixTime, DecodeError> {
+        self.number(name).map(UnixTime::from_millis)
     }
 
-    fn ended(&self) -> Result<Ended, DecodeError> {
+    fn text(&mut self, name: &str) -> Result<Cow<'a, str>, DecodeError> {
+        self.find_text(name)?.ok_or(DecodeError::Malformed)
+    }
+
+    fn find_text(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, DecodeError> {
+        let Some(bytes) = self.find(name) else { return Ok(None) };
+        Ok(Some(Reader::new(bytes).text()?.read()?))
+    }
+
+    fn find_key(&mut self, name: &str) -> Result<Option<StoreKey>, DecodeError> {
+        let parse = |text: Cow<'_, str>| StoreKey::new(&text).map_err(|_| DecodeError::Malformed);
+        self.find_text(name)?.map(parse).transpose()
+    }
+
+    fn nonce(&mut self, name: &str) -> Result<Nonce, DecodeError> {
+        Nonce::from_text(&self.text(name)?).ok_or(DecodeError::Malformed)
+    }
+
+    fn nonces(&mut self) -> Result<Nonces, DecodeError> {
+        let mut nonces = Nonces::default();
+        Reader::new(self.get("nonces")?).list(|reader| {
+            reader.next();
+            nonces.push(Nonce::from_text(&reader.text()?.read()?).ok_or(DecodeError::Malformed)?);
+            Ok::<(), DecodeError>(())
+        })?;
+        Ok(nonces)
+    }
+
+    fn ended(mut self) -> Result<Ended, DecodeError> {
         Ok(Ended {
-            by: Nonce::from_text(&self.get::<String>("by")?).ok_or(DecodeError::Malformed)?,
-            cause: match self.get::<String>("cause")?.as_str() {
+            by: self.nonce("by")?,
+            cause: match &*self.text("cause")? {
                 "destroy" => EndCause::Destroy,
                 "elevation" => EndCause::Elevation,
                 "login" => EndCause::Login,
@@ -260,106 +372,67 @@ impl Fields<'_> {
         })
     }
 
-    fn moved(self) -> Result<Moved, DecodeError> {
-        Ok(Moved {
-            to: self.find_key("to")?.ok_or(DecodeError::Malformed)?,
-            closes_at: self.find::<Option<u64>>("closes_at")?.flatten().map(UnixTime::from_millis),
-            unknown: self.unknown(&["to", "closes_at"])?,
-        })
+    fn moved(mut self) -> Result<Moved, DecodeError> {
+        let to = self.find_key("to")?.ok_or(DecodeError::Malformed)?;
+        let closes_at = match self.find("closes_at") {
+            None | Some(b"null") => None,
+            Some(_) => Some(self.time("closes_at")?),
+        };
+        Ok(Moved { to, closes_at, unknown: self.unknown(&[])? })
     }
 
-    fn record(self, value: &Value) -> Result<Record, DecodeError> {
-        let data = self.raw("data").ok_or(DecodeError::Malformed)?.get();
-        // The text was borrowed from the value, so its address tells its place.
-        let start = data.as_ptr() as usize - value.as_bytes().as_ptr() as usize;
-        let nonces: Vec<String> = self.get("nonces")?;
-        let nonces: Option<Vec<Nonce>> = nonces.iter().map(|text| Nonce::from_text(text)).collect();
+    fn record(mut self, value: &Value) -> Result<Record, DecodeError> {
         let lifetime = Lifetime::new(Duration::ZERO, Duration::ZERO);
         let mut record = Record::new(self.time("created")?, lifetime);
         record.deadline = self.time("deadline")?;
-        record.idle = Duration::from_millis(self.get("idle")?);
-        record.persistent = self.get("persistent")?;
+        record.idle = Duration::from_millis(self.number("idle")?);
+        record.persistent = match self.get("persistent")? {
+            b"false" => false,
+            b"true" => true,
+            _ => return Err(DecodeError::Malformed),
+        };
         record.issued = self.time("issued")?;
-        record.lineage = Nonce::from_text(&self.get::<String>("lineage")?).ok_or(DecodeError::Malformed)?;
-        let parse = |text: String| Bound::from_text(&text).ok_or(DecodeError::Malformed);
-        record.binding = self.find("binding")?.map(parse).transpose()?;
+        record.lineage = self.nonce("lineage")?;
+        let parse = |text: Cow<'_, str>| Bound::from_text(&text).ok_or(DecodeError::Malformed);
+        record.binding = self.find_text("binding")?.map(parse).transpose()?;
         record.sign_in = self.sign_in()?;
-        record.commits = self.get("commits")?;
+        record.commits = self.number("commits")?;
         if record.commits > MAX_COMMITS {
             return Err(DecodeError::Malformed);
         }
-        nonces.ok_or(DecodeError::Malformed)?.into_iter().for_each(|nonce| record.nonces.push(nonce));
+        record.nonces = self.nonces()?;
         record.predecessor = self.find_key("predecessor")?;
-        record.schema = self.get("schema")?;
-        record.data = Data::from_json(value, start..start + data.len()).map_err(|_| DecodeError::Malformed)?;
-        record.unknown = self.unknown(&[
-            "created",
-            "deadline",
-            "idle",
-            "persistent",
-            "issued",
-            "lineage",
-            "binding",
-            "principal",
-            "since",
-            "authenticated",
-            "label",
-            "commits",
-            "nonces",
-            "predecessor",
-            "schema",
-            "data",
-        ])?;
+        record.schema = self.number("schema")?;
+        self.get("data")?;
+        record.data = Data::of(value, self.data.take().ok_or(DecodeError::Malformed)?)?;
+        // Without a principal, what goes with one says nothing.
+        record.unknown = self.unknown(&["since", "authenticated", "label"])?;
         Ok(record)
     }
 
-    fn sign_in(&self) -> Result<Option<SignIn>, DecodeError> {
-        let Some(principal) = self.raw("principal") else { return Ok(None) };
-        let principal = Principal::from_json(Json::from_raw(principal)).ok_or(DecodeError::Malformed)?;
+    fn sign_in(&mut self) -> Result<Option<SignIn>, DecodeError> {
+        let Some(principal) = self.find("principal") else { return Ok(None) };
+        let principal = Principal::from_json(json(principal)?).ok_or(DecodeError::Malformed)?;
         let mut sign_in = SignIn::new(principal, self.time("since")?);
         sign_in.authenticated = self.time("authenticated")?;
-        sign_in.label = self.find::<String>("label")?.and_then(|text| Label::new(&text));
+        sign_in.label = self.find_text("label")?.and_then(|text| Label::new(&text));
         Ok(Some(sign_in))
     }
 
-    fn unknown(self, known: &[&str]) -> Result<Unknown, DecodeError> {
+    /// Returns the fields that were not asked for, but for some.
+    fn unknown(self, but: &[&str]) -> Result<Unknown, DecodeError> {
         let mut unknown = Unknown::default();
-        for (name, value) in self.0 {
-            if name != "format" && name != "kind" && !known.contains(&name.as_str()) {
-                unknown.push(name, Json::from_raw(value));
+        let mut count = 0;
+        for Field { name, bytes, is_found } in self.fields {
+            if !is_found && !but.contains(&&*name) {
+                unknown.push(name.into_owned(), json(bytes)?);
+                count += 1;
             }
         }
-        if unknown.iter().count() > MAX_UNKNOWN_FIELDS { Err(DecodeError::Malformed) } else { Ok(unknown) }
+        if count > MAX_UNKNOWN_FIELDS { Err(DecodeError::Malformed) } else { Ok(unknown) }
     }
 }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut fields: Vec<(String, &'de RawValue)> = Vec::new();
-                while let Some(name) = map.next_key_seed(CowKey)? {
-                    // Those that are known are fewer than 24.
-                    if fields.len() == MAX_UNKNOWN_FIELDS + 24 {
-                        return Err(A::Error::custom("there are too many fields"));
-                    }
-                    if fields.iter().any(|(known, _)| *known == name) {
-                        return Err(A::Error::custom("a field stands twice"));
-                    }
-                    fields.push((name.into_owned(), map.next_value()?));
-                }
-                Ok(Fields(fields))
-            }
-        }
-
-        deserializer.deserialize_map(FieldsVisitor)
-    }
+fn json(bytes: &[u8]) -> Result<Json, DecodeError> {
+    str::from_utf8(bytes).ok().and_then(|text| Json::parse(text).ok()).ok_or(DecodeError::Malformed)
 }

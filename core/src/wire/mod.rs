@@ -4,4 +4,5 @@ pub(crate) mod codec;
 pub(crate) mod key_scheme;
 pub(crate) mod sealed;
 pub(crate) mod sealer;
+pub(crate) mod text;
 pub(crate) mod token;

@@ -4,9 +4,10 @@ use std::{
     fmt,
     future::Future,
     mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::{Arc, Mutex as BlockingMutex, PoisonError, atomic::Ordering},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use cloakroom_core::{Done, EditError, Json, LoadError, Loaded, ReplayError, Step};
@@ -111,8 +112,9 @@ impl Session {
     /// Ends the request: stores what it asked for. For glue; the handle and its clones are closed by it. It is no
     /// method, so that a handler does not come upon it.
     ///
-    /// A session that needs nothing of the store is settled at once. Otherwise the rest is spawned on the runtime, so that
-    /// a client that hangs up does not cut it in half: the future that is returned only waits for it.
+    /// A session that needs nothing of the store is settled at once, and so is one whose store answers at once. Otherwise
+    /// the rest is spawned on the runtime, so that a client that hangs up does not cut it in half: the future that is
+    /// returned only waits for it.
     pub fn commit(session: &Self, finish: Finish) -> Commit {
         let sessions = &session.shared.sessions;
         let this = session.clone();
@@ -133,6 +135,10 @@ impl Session {
                 this.settle(closing).await
             });
         };
+        if matches!(&slot.state, State::Open(machine) if !machine.is_accessed()) {
+            slot.state = State::Closed;
+            return Commit(Progress::Ready(Some(Report::quiet())));
+        }
         match session.close(&mut slot, finish) {
             Ok(Closing { step: Step::Done(done), ops, store_error, error }) => {
                 Commit(Progress::Ready(Some(session.report(Some(done), ops, store_error, error))))
@@ -185,7 +191,7 @@ impl Session {
         if let Some(done) = &done {
             self.shared.sessions.counters().count_events(done.events());
         }
-        Report { done, error: error.or(committed), ops, store_error }
+        Report { done: done.map(Box::new), is_quiet: false, error: error.or(committed), ops, store_error }
     }
 }
 
@@ -197,11 +203,10 @@ struct Closing {
     error: Option<SessionError>,
 }
 
-/// A commit on its way; resolves to its [`Report`]. Dropping it stops nothing that was spawned.
+/// A commit on its way; resolves to its [`Report`]. Dropping it stops nothing of it.
 #[must_use = "await it before the response's headers leave"]
 pub struct Commit(Progress);
 
-#[allow(clippy::large_enum_variant, reason = "what is ready must not allocate")]
 enum Progress {
     Ready(Option<Report>),
     Spawned(BoxFuture<'static, Report>),
@@ -209,8 +214,17 @@ enum Progress {
 
 impl Commit {
     fn spawn(sessions: &Sessions, work: impl Future<Output = Report> + Send + 'static) -> Self {
-        let work = run(&**sessions.runtime(), work);
-        Self(Progress::Spawned(Box::pin(async move { work.await.unwrap_or_else(|_| interrupted()) })))
+        let mut work = Box::pin(work);
+        // A store that answers at once needs no task. Whoever polls next brings a waker; a panic is the commit's alone.
+        let begin = || work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        match catch_unwind(AssertUnwindSafe(begin)) {
+            Ok(Poll::Ready(report)) => Self(Progress::Ready(Some(report))),
+            Ok(Poll::Pending) => {
+                let work = run(&**sessions.runtime(), work);
+                Self(Progress::Spawned(Box::pin(async move { work.await.unwrap_or_else(|_| interrupted()) })))
+            }
+            Err(_) => Self(Progress::Ready(Some(interrupted()))),
+        }
     }
 }
 
@@ -232,5 +246,5 @@ impl fmt::Debug for Commit {
 }
 
 fn interrupted() -> Report {
-    Report { done: None, error: Some(SessionError::Interrupted), ops: OpLog::default(), store_error: None }
+    Report { error: Some(SessionError::Interrupted), is_quiet: false, ..Report::quiet() }
 }

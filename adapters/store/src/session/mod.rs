@@ -13,8 +13,8 @@ use std::{
     },
 };
 
-use async_lock::Mutex;
 use cloakroom_core::{EditError, Handle, Json, Lifetime, Loaded, Session as Machine, UnixTime};
+use futures_util::lock::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use self::slot::{Shared, Slot, State};

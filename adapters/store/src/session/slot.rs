@@ -5,8 +5,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use async_lock::Mutex;
 use cloakroom_core::{Access, LoadError, Loaded, Session as Machine};
+use futures_util::lock::Mutex;
 
 use super::Session;
 use crate::{driver::load, error::StoreError, report::OpLog, session_error::SessionError, sessions::Sessions};
@@ -16,6 +16,7 @@ pub(super) struct Shared {
     pub(super) serves_without: AtomicBool,
     /// The request was settled without a clone that held the lock.
     pub(super) closed: AtomicBool,
+    /// The unlock of this mutex allocates nothing, also the first one.
     pub(super) slot: Mutex<Slot>,
 }
 
