@@ -184,15 +184,14 @@ impl Base {
     fn get(&self, key: &str) -> Option<&str> {
         let bytes = self.bytes.as_ref()?.as_bytes();
         let index = self.slots.binary_search_by(|slot| slot.key(bytes).cmp(key.as_bytes())).ok()?;
-        str::from_utf8(bytes.get(self.slots[index].value.clone())?).ok()
+        str::from_utf8(self.slots[index].value.of(bytes)).ok()
     }
 
     fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let bytes = self.bytes.as_ref().map(Value::as_bytes).unwrap_or_default();
         // It was seen to be UTF-8 when it was read, so that nothing is left out.
         self.slots.iter().filter_map(|slot| {
-            let value = bytes.get(slot.value.clone())?;
-            Some((str::from_utf8(slot.key(bytes)).ok()?, str::from_utf8(value).ok()?))
+            Some((str::from_utf8(slot.key(bytes)).ok()?, str::from_utf8(slot.value.of(bytes)).ok()?))
         })
     }
 }
@@ -200,18 +199,36 @@ impl Base {
 /// A key and a value.
 #[derive(Clone)]
 struct Slot {
-    key: Range<usize>,
+    key: Place,
     /// The key where it stands there with escapes.
-    escaped: Option<Box<str>>,
-    value: Range<usize>,
+    escaped: Option<Box<[u8]>>,
+    value: Place,
 }
 
 impl Slot {
     fn key<'a>(&'a self, bytes: &'a [u8]) -> &'a [u8] {
         match &self.escaped {
-            Some(key) => key.as_bytes(),
-            None => bytes.get(self.key.clone()).unwrap_or_default(),
+            Some(key) => key,
+            None => self.key.of(bytes),
         }
+    }
+}
+
+/// A place in a text, small: a session may have many.
+#[derive(Clone, Copy)]
+struct Place {
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    fn new(range: Range<usize>, offset: usize) -> Result<Self, NotJson> {
+        let place = |at: usize| u32::try_from(at.saturating_add(offset)).map_err(|_| NotJson);
+        Ok(Self { start: place(range.start)?, end: place(range.end)? })
+    }
+
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }
 
@@ -222,19 +239,22 @@ pub(crate) struct Slots {
     is_sorted: bool,
 }
 
+/// There is room for so many values from the start.
+const USUAL_VALUES: usize = 8;
+
 impl Slots {
     /// Reads an object that begins so many bytes after the reader's text begins in the bytes that are kept.
     pub(crate) fn read(reader: &mut Reader<'_>, offset: usize) -> Result<Self, NotJson> {
-        let mut found = Self { slots: Vec::new(), is_sorted: true };
-        let mut last: Option<Cow<'_, str>> = None;
+        let mut found = Self { slots: Vec::with_capacity(USUAL_VALUES), is_sorted: true };
+        let mut last: Option<Cow<'_, [u8]>> = None;
         reader.object(|reader, key| {
-            let name = key.read()?;
+            let name = key.bytes()?;
             found.is_sorted &= last.as_ref().is_none_or(|last| **last < *name);
             let value = reader.value()?;
             found.slots.push(Slot {
-                key: key.start + offset..key.start + offset + key.len(),
+                key: Place::new(key.start..key.start + key.len(), offset)?,
                 escaped: key.has_escapes.then(|| name.as_ref().into()),
-                value: value.start + offset..value.end + offset,
+                value: Place::new(value, offset)?,
             });
             last = Some(name);
             Ok::<(), NotJson>(())

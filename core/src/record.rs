@@ -136,6 +136,10 @@ impl Nonce {
 
     /// Reads the text that [`fmt::Display`] writes.
     pub fn from_text(text: &str) -> Option<Self> {
+        Self::from_chars(text.as_bytes())
+    }
+
+    pub(crate) fn from_chars(text: &[u8]) -> Option<Self> {
         let mut bytes = [0; Self::LEN];
         let len = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
         (len == Self::LEN).then_some(Self(bytes))

@@ -331,17 +331,12 @@ impl Candidates {
 
     /// Checks the tags. Returns the distinct tickets, and whether one that was not looked at may be the visitor's own: a
     /// token beside others that someone may have planted, or anything in a header of which none of ours was read.
-    pub(crate) fn verify(
-        &self,
-        policy: &Policy,
-        events: &mut Events,
-        jar: &mut Option<Box<Jar>>,
-    ) -> (Vec4<Ticket>, bool) {
+    pub(crate) fn verify(&self, policy: &Policy, events: &mut Events, jar: &mut Option<Box<Jar>>) -> (Tickets, bool) {
         let mut held = policy.holder.as_ref().map(|holder| (holder, jar.insert(Box::new(Jar::new(&self.pieces)))));
         if self.malformed {
             events.push(Event::MalformedToken);
         }
-        let mut tickets: Vec4<Ticket> = Vec4::default();
+        let mut tickets = Tickets::default();
         let mut unchecked = self.unchecked;
         for token in &self.tokens[..self.len] {
             let ticket = match &mut held {
@@ -358,7 +353,7 @@ impl Candidates {
                     if let Some(known) = tickets.iter_mut().find(|known| known.key == ticket.key) {
                         known.outdated &= ticket.outdated;
                     } else {
-                        unchecked |= tickets.push(ticket).is_err();
+                        unchecked |= !tickets.push(ticket);
                     }
                 }
                 Err(Refusal::Forged) => events.push(Event::ForgedToken),
@@ -381,32 +376,38 @@ pub(crate) struct Ticket {
     pub(crate) outdated: bool,
 }
 
-/// At most [`MAX_TICKETS`] things, without an allocation.
-pub(crate) struct Vec4<T>([Option<T>; MAX_TICKETS]);
+/// The distinct tickets of a request.
+pub(crate) type Tickets = Few<Ticket>;
 
-impl<T> Vec4<T> {
-    pub(crate) fn push(&mut self, item: T) -> Result<(), T> {
-        match self.0.iter_mut().find(|slot| slot.is_none()) {
-            Some(slot) => {
-                *slot = Some(item);
-                Ok(())
-            }
-            None => Err(item),
+/// At most [`MAX_TICKETS`] things; one is held without an allocation.
+pub(crate) struct Few<T> {
+    first: Option<T>,
+    more: Vec<T>,
+}
+
+impl<T> Few<T> {
+    /// Adds one; `false` where there is no room for it.
+    pub(crate) fn push(&mut self, item: T) -> bool {
+        match self.first {
+            None => self.first = Some(item),
+            Some(_) if self.more.len() + 1 < MAX_TICKETS => self.more.push(item),
+            Some(_) => return false,
         }
+        true
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
-        self.0.get(index)?.as_ref()
+        self.first.iter().chain(&self.more).nth(index)
     }
 
     fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.0.iter_mut().flatten()
+        self.first.iter_mut().chain(&mut self.more)
     }
 }
 
-impl<T> Default for Vec4<T> {
+impl<T> Default for Few<T> {
     fn default() -> Self {
-        Self([const { None }; MAX_TICKETS])
+        Self { first: None, more: Vec::new() }
     }
 }
 
@@ -417,7 +418,7 @@ pub(crate) enum RawToken {
 }
 
 impl RawToken {
-    const INLINE: usize = 54;
+    const INLINE: usize = 46;
     const EMPTY: Self = Self::Inline { bytes: [0; Self::INLINE], len: 0 };
 
     pub(crate) fn new(value: &[u8]) -> Self {

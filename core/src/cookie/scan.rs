@@ -1,5 +1,7 @@
 //! The cookie scan: finds the values of one name in a request's `Cookie` lines.
 
+use memchr::memchr;
+
 use crate::limits::{MAX_COOKIE_HEADER_BYTES, MAX_COOKIE_PAIRS};
 
 /// How a scan ended.
@@ -45,12 +47,15 @@ pub(crate) fn scan_pairs<'h>(lines: impl IntoIterator<Item = &'h [u8]>, mut look
             return Scan::Capped;
         }
         bytes -= line.len();
-        for pair in line.split(|&byte| byte == b';') {
+        let mut rest = Some(line);
+        while let Some(line) = rest {
             if pairs == 0 {
                 return Scan::Capped;
             }
             pairs -= 1;
-            look(pair);
+            let end = memchr(b';', line);
+            look(&line[..end.unwrap_or(line.len())]);
+            rest = end.map(|end| &line[end + 1..]);
         }
     }
     Scan::Complete

@@ -30,7 +30,7 @@ use crate::{
     machine::commit::{EndTarget, Live, Sight},
     principal::SignIn,
     record::{EndCause, Ended, Nonce, Record},
-    session::{Candidates, State, Ticket, Vec4},
+    session::{Candidates, State, Ticket, Tickets},
     step::After,
     time::UnixTime,
     value::Stored,
@@ -133,7 +133,7 @@ pub(crate) struct Standing {
 
 /// The look-up of a request's tickets, one load at a time.
 pub(crate) struct Admission {
-    tickets: Vec4<Ticket>,
+    tickets: Tickets,
     /// The ticket that is looked up.
     index: usize,
     /// Where: the ticket's own key, or what pointers led to.
@@ -143,9 +143,9 @@ pub(crate) struct Admission {
     since: Option<UnixTime>,
     best: Opened,
     /// How the request stood before, where it looks again.
-    before: Option<Standing>,
+    before: Option<Box<Standing>>,
     /// What ends because its ticket came from another client.
-    mismatched: Option<EndTarget>,
+    mismatched: Option<Box<EndTarget>>,
 }
 
 /// What a load brought the admission to.
@@ -180,13 +180,13 @@ impl Admission {
     }
 
     fn at_one(key: StoreKey, before: Standing) -> Self {
-        let mut tickets = Vec4::default();
+        let mut tickets = Tickets::default();
         // An empty one has room.
         let _ = tickets.push(Ticket { key: key.clone(), outdated: false });
-        Self { before: Some(before), ..Self::at(key, tickets) }
+        Self { before: Some(Box::new(before)), ..Self::at(key, tickets) }
     }
 
-    fn at(key: StoreKey, tickets: Vec4<Ticket>) -> Self {
+    fn at(key: StoreKey, tickets: Tickets) -> Self {
         Self { tickets, index: 0, key, hops: 0, since: None, best: Opened::Absent, before: None, mismatched: None }
     }
 
@@ -247,7 +247,7 @@ impl Admission {
                         events.push(Event::BindingMismatch);
                         let target = target(live.key, Some(live.version));
                         if policy.binder.as_ref().is_some_and(Binder::destroys) && self.mismatched.is_none() {
-                            self.mismatched = Some(target);
+                            self.mismatched = Some(Box::new(target));
                             Opened::Absent
                         } else {
                             Opened::Dead(target)
@@ -276,7 +276,7 @@ impl Admission {
             self.mismatched = None;
         }
         if let Some(target) = &self.mismatched {
-            opened = Opened::Dead(target.clone());
+            opened = Opened::Dead((**target).clone());
         }
         if matches!(opened, Opened::Ambiguous) {
             events.push(Event::Ambiguous);
@@ -297,7 +297,7 @@ impl Admission {
     fn admit(&self, live: Live, expires_in: Duration, loaded_at: UnixTime) -> Opened {
         let standing = match &self.before {
             None => Standing { hops: self.hops, presented: (self.hops == 0).then(|| live.key.clone()) },
-            Some(before) => Standing { hops: before.hops.saturating_add(self.hops), ..before.clone() },
+            Some(before) => Standing { hops: before.hops.saturating_add(self.hops), ..(**before).clone() },
         };
         Opened::Live(Box::new(Admitted {
             expires_in,

@@ -1,6 +1,6 @@
 //! Entry and stored bytes: the third of the three policies of the wire.
 
-use core::{error::Error, fmt, str::FromStr, time::Duration};
+use core::{error::Error, fmt, time::Duration};
 use std::borrow::Cow;
 
 use crate::{
@@ -136,16 +136,17 @@ impl Codec for JsonCodec {
 
     fn decode(&self, _key: &StoreKey, value: &Value) -> Result<Entry, DecodeError> {
         let mut fields = Fields::read(value.as_bytes())?;
+        let format: u32 = fields.number("format")?;
         let kind = fields.text("kind")?;
-        if fields.number::<u32>("format")? != FORMAT {
-            let is_record = kind == "record";
+        if format != FORMAT {
+            let is_record = *kind == *b"record";
             return Err(if is_record { DecodeError::UnsupportedRecord } else { DecodeError::UnsupportedMarker });
         }
         match &*kind {
             // What may hide a live successor is not ended over.
-            "ended" => fields.ended().map(Entry::Ended).map_err(|_| DecodeError::UnsupportedMarker),
-            "moved" => fields.moved().map(Entry::Moved).map_err(|_| DecodeError::UnsupportedMarker),
-            "record" => fields.record(value).map(|record| Entry::Record(Box::new(record))),
+            b"ended" => fields.ended().map(Entry::Ended).map_err(|_| DecodeError::UnsupportedMarker),
+            b"moved" => fields.moved().map(Entry::Moved).map_err(|_| DecodeError::UnsupportedMarker),
+            b"record" => fields.record(value).map(|record| Entry::Record(Box::new(record))),
             _ => Err(DecodeError::UnsupportedMarker),
         }
     }
@@ -272,10 +273,17 @@ struct Fields<'a> {
 }
 
 struct Field<'a> {
-    name: Cow<'a, str>,
+    name: Cow<'a, [u8]>,
     /// The JSON text of its value.
     bytes: &'a [u8],
     is_found: bool,
+}
+
+impl Field<'_> {
+    fn is(&self, name: &[u8]) -> bool {
+        // Most names differ in length or beginning.
+        self.name.len() == name.len() && self.name.first() == name.first() && *self.name == *name
+    }
 }
 
 /// More than a record has, so that there is room for some that are not known.
@@ -286,13 +294,13 @@ impl<'a> Fields<'a> {
         let mut found = Self { fields: Vec::with_capacity(USUAL_FIELDS), data: None, next: 0 };
         let mut reader = Reader::new(bytes);
         reader.object(|reader, name| {
-            let name = name.read()?;
+            let name = name.bytes()?;
             // Those that are known are fewer than 24.
-            if found.fields.len() == MAX_UNKNOWN_FIELDS + 24 || found.fields.iter().any(|field| field.name == name) {
+            if found.fields.len() == MAX_UNKNOWN_FIELDS + 24 || found.fields.iter().any(|field| field.is(&name)) {
                 return Err(DecodeError::Malformed);
             }
             let place = match (&*name, reader.next()) {
-                ("data", Some(b'{')) => {
+                (b"data", Some(b'{')) => {
                     let start = reader.at();
                     found.data = Some(Slots::read(reader, 0)?);
                     start..reader.at()
@@ -310,7 +318,7 @@ impl<'a> Fields<'a> {
     fn find(&mut self, name: &str) -> Option<&'a [u8]> {
         let count = self.fields.len();
         let places = (self.next..count).chain(0..self.next.min(count));
-        let index = places.into_iter().find(|&index| self.fields[index].name == name)?;
+        let index = places.into_iter().find(|&index| self.fields[index].is(name.as_bytes()))?;
         self.next = index + 1;
         let field = &mut self.fields[index];
         field.is_found = true;
@@ -321,17 +329,23 @@ impl<'a> Fields<'a> {
         self.find(name).ok_or(DecodeError::Malformed)
     }
 
-    fn number<T: FromStr>(&mut self, name: &str) -> Result<T, DecodeError> {
-        // Of the texts that are JSON, those are integers that are integers here.
-        str::from_utf8(self.get(name)?).ok().and_then(|text| text.parse().ok()).ok_or(DecodeError::Malformed)
+    fn number<T: TryFrom<u64>>(&mut self, name: &str) -> Result<T, DecodeError> {
+        let digit = |number: u64, byte: &u8| match byte {
+            b'0'..=b'9' => number.checked_mul(10)?.checked_add((byte - b'0').into()),
+            _ => None,
+        };
+        // It is JSON, and so has a digit.
+        let number = self.get(name)?.iter().try_fold(0, digit).ok_or(DecodeError::Malformed)?;
+        T::try_from(number).map_err(|_| DecodeError::Malformed)
     }
 
     fn time(&mut self, name: &str) -> Result<UnixTime, DecodeError> {
         self.number(name).map(UnixTime::from_millis)
     }
 
-    fn text(&mut self, name: &str) -> Result<Cow<'a, str>, DecodeError> {
-        self.find_text(name)?.ok_or(DecodeError::Malformed)
+    /// Returns the bytes of what a text says.
+    fn text(&mut self, name: &str) -> Result<Cow<'a, [u8]>, DecodeError> {
+        Ok(Reader::new(self.get(name)?).text()?.bytes()?)
     }
 
     fn find_text(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, DecodeError> {
@@ -345,14 +359,14 @@ impl<'a> Fields<'a> {
     }
 
     fn nonce(&mut self, name: &str) -> Result<Nonce, DecodeError> {
-        Nonce::from_text(&self.text(name)?).ok_or(DecodeError::Malformed)
+        Nonce::from_chars(&self.text(name)?).ok_or(DecodeError::Malformed)
     }
 
     fn nonces(&mut self) -> Result<Nonces, DecodeError> {
         let mut nonces = Nonces::default();
         Reader::new(self.get("nonces")?).list(|reader| {
             reader.next();
-            nonces.push(Nonce::from_text(&reader.text()?.read()?).ok_or(DecodeError::Malformed)?);
+            nonces.push(Nonce::from_chars(&reader.text()?.bytes()?).ok_or(DecodeError::Malformed)?);
             Ok::<(), DecodeError>(())
         })?;
         Ok(nonces)
@@ -362,9 +376,9 @@ impl<'a> Fields<'a> {
         Ok(Ended {
             by: self.nonce("by")?,
             cause: match &*self.text("cause")? {
-                "destroy" => EndCause::Destroy,
-                "elevation" => EndCause::Elevation,
-                "login" => EndCause::Login,
+                b"destroy" => EndCause::Destroy,
+                b"elevation" => EndCause::Elevation,
+                b"login" => EndCause::Login,
                 _ => return Err(DecodeError::UnsupportedMarker),
             },
             at: self.time("at")?,
@@ -424,8 +438,9 @@ impl<'a> Fields<'a> {
         let mut unknown = Unknown::default();
         let mut count = 0;
         for Field { name, bytes, is_found } in self.fields {
-            if !is_found && !but.contains(&&*name) {
-                unknown.push(name.into_owned(), json(bytes)?);
+            if !is_found && !but.iter().any(|known| known.as_bytes() == &*name) {
+                let name = String::from_utf8(name.into_owned()).map_err(|_| DecodeError::Malformed)?;
+                unknown.push(name, json(bytes)?);
                 count += 1;
             }
         }

@@ -22,6 +22,14 @@ impl<'a> Quoted<'a> {
         self.raw.len()
     }
 
+    /// Returns the bytes of what it says. They are UTF-8 if all of the text is.
+    pub(crate) fn bytes(&self) -> Result<Cow<'a, [u8]>, NotJson> {
+        if self.has_escapes {
+            return self.read().map(|text| Cow::Owned(text.into_owned().into_bytes()));
+        }
+        Ok(Cow::Borrowed(self.raw))
+    }
+
     /// Returns what it says.
     pub(crate) fn read(&self) -> Result<Cow<'a, str>, NotJson> {
         if self.has_escapes {
@@ -43,8 +51,6 @@ pub(crate) struct Reader<'a> {
 
 /// The bytes of a text that are looked at together.
 const CHUNK: usize = 32;
-/// What is shorter is not worth that.
-const SHORT: usize = 16;
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
@@ -167,13 +173,8 @@ impl<'a> Reader<'a> {
         let start = self.at + 1;
         let mut at = start;
         let mut has_escapes = false;
-        let mut short = SHORT;
         loop {
-            if short == 0 {
-                at += plain_chunks(self.bytes.get(at..).unwrap_or_default());
-                short = CHUNK;
-            }
-            short -= 1;
+            at += plain(self.bytes.get(at..).unwrap_or_default());
             match self.bytes.get(at) {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -181,10 +182,11 @@ impl<'a> Reader<'a> {
                     at += self.escape(at)?;
                 }
                 None | Some(..0x20) => return Err(NotJson),
-                Some(byte) => {
-                    self.is_ascii &= byte.is_ascii();
-                    at += 1;
+                Some(0x80..) => {
+                    self.is_ascii = false;
+                    at += self.bytes[at..].iter().take_while(|byte| !byte.is_ascii()).count();
                 }
+                Some(_) => at += 1,
             }
         }
         self.at = at + 1;
@@ -263,15 +265,32 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many bytes a text goes on in ASCII without its end, an escape or a control character, in whole chunks. What tells
-/// those apart has no branches, so that processors look at many bytes at once.
-fn plain_chunks(bytes: &[u8]) -> usize {
-    let is_plain = |chunk: &&[u8; CHUNK]| {
-        // Negative are those that are not ASCII.
-        let special = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte.cast_signed() < 0x20);
-        chunk.iter().fold(0, |any, &byte| any | special(byte)) == 0
-    };
-    CHUNK * bytes.as_chunks::<CHUNK>().0.iter().take_while(is_plain).count()
+/// How many bytes a text goes on in ASCII without its end, an escape or a control character. Up to seven before the end of
+/// all bytes are left to the caller.
+fn plain(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    // Most texts are short.
+    for _ in 0..CHUNK / 8 {
+        let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else { return at };
+        let special = special(u64::from_le_bytes(*word));
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    // No branches, so that processors look at many bytes at once. Negative are those that are not ASCII.
+    let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte.cast_signed() < 0x20);
+    let is_plain = |chunk: &&[u8; CHUNK]| !chunk.iter().fold(false, |any, &byte| any | is_special(byte));
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + CHUNK * rest.as_chunks::<CHUNK>().0.iter().take_while(is_plain).count()
+}
+
+/// Sets the highest bit of the first byte that is a quote, a backslash, a control character or not ASCII, and of none before.
+fn special(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | equal(b'"') | equal(b'\\') | word) & (ONES * 0x80)
 }
 
 /// Appends a text between quotes.

@@ -102,7 +102,10 @@ impl SignedTokens {
 
 impl TokenScheme for SignedTokens {
     fn is_well_formed(&self, value: &[u8]) -> bool {
-        value.len() == Self::LEN && value.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        let is_url_safe = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'_');
+        // No branches, so that processors look at many bytes at once.
+        let all = |value: &[u8; Self::LEN]| value.iter().fold(true, |all, &byte| all & is_url_safe(byte));
+        value.try_into().is_ok_and(all)
     }
 
     fn verify(&self, value: &[u8]) -> Result<Verified, Refusal> {
