@@ -53,7 +53,7 @@ use crate::{
 ///
 /// An expired entry is absent for every operation, whether it was swept or not; what was seen to be expired never comes
 /// back, even if the clock is set back. A task of the runtime sweeps at intervals, so that memory is given back, at a
-/// cost that depends on how much has expired alone. It ends with the last handle. Time is the runtime's
+/// cost that depends alone on how much has expired, or was put off shortly before it would have. It ends with the last handle. Time is the runtime's
 /// [`now`](Runtime::now), to the nanosecond; a time to live beyond the year 2554 ends there.
 ///
 /// # Indexes
@@ -230,7 +230,14 @@ impl Inner {
     fn reclaim(&self, now: u64, short: &Short) -> bool {
         let mut found = false;
         for shard in &self.shards {
-            found |= lock(shard).expire(now, &self.room, &self.hasher) > 0;
+            loop {
+                let swept = lock(shard).expire(now, &self.room, &self.hasher);
+                found |= swept.dropped > 0;
+                // What was put off alone gives no room.
+                if swept.dropped > 0 || !swept.has_more {
+                    break;
+                }
+            }
             if found && self.room.suffices(short) {
                 break;
             }

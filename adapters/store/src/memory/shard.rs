@@ -16,7 +16,8 @@ use super::{MemoryStore, indexes::Indexes, room::Room};
 pub(super) const BATCH: usize = 256;
 
 /// The entries stand side by side in a slab; the table and the set name them by their places, of which a table that is half
-/// empty wastes little.
+/// empty wastes little. An entry that is put off stays listed where it was, until a sweep comes by: most are put off many
+/// times before they expire.
 #[derive(Default)]
 pub(super) struct Shard {
     entries: Slab<Entry>,
@@ -34,6 +35,17 @@ pub(super) struct Entry {
     pub(super) version: u64,
     expires_at: u64,
     ttl: u64,
+    /// Where it stands in the set: never after it expires.
+    listed_at: u64,
+}
+
+/// What a sweep of a shard came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Swept {
+    /// Entries and members that are gone.
+    pub(super) dropped: usize,
+    /// Whether there may be more, which was left for lack of time.
+    pub(super) has_more: bool,
 }
 
 /// A key, and its hash by the store's hasher.
@@ -72,28 +84,38 @@ impl Shard {
     /// Adds an entry under a key that has none.
     pub(super) fn insert(&mut self, key: Hashed<'_>, value: &Value, version: u64, times: Times, hasher: &RandomState) {
         let Times { expires_at, ttl } = times;
-        let entry = Entry { key: key.key.as_bytes().into(), value: value.clone(), version, expires_at, ttl };
+        let (key, hash) = (key.key.as_bytes().into(), key.hash);
+        let entry = Entry { key, value: value.clone(), version, expires_at, ttl, listed_at: expires_at };
         let place = self.entries.insert(entry) as Place;
         self.by_expiry.insert((expires_at, place));
         let Self { by_key, entries, .. } = self;
-        by_key.insert_unique(key.hash, place, |place| hasher.hash_one(&*entries[*place as usize].key));
+        by_key.insert_unique(hash, place, |place| hasher.hash_one(&*entries[*place as usize].key));
     }
 
-    /// Drops at most [`BATCH`] entries and members that have expired, and returns how many it dropped.
-    pub(super) fn expire(&mut self, now: u64, room: &Room, hasher: &RandomState) -> usize {
-        let (mut count, mut bytes) = (0, 0);
-        while count < BATCH {
-            let Some(&(_, place)) = self.by_expiry.first().filter(|first| first.0 <= now) else { break };
-            let hash = hasher.hash_one(&*self.entries[place as usize].key);
+    /// Drops entries and members that have expired, of at most [`BATCH`] that it looks at.
+    pub(super) fn expire(&mut self, now: u64, room: &Room, hasher: &RandomState) -> Swept {
+        let (mut looked, mut count, mut bytes) = (0, 0, 0);
+        while looked < BATCH {
+            let Some(&(listed_at, place)) = self.by_expiry.first().filter(|first| first.0 <= now) else { break };
+            looked += 1;
+            let entry = &mut self.entries[place as usize];
+            if entry.expires_at > now {
+                // It was put off.
+                entry.listed_at = entry.expires_at;
+                self.by_expiry.remove(&(listed_at, place));
+                self.by_expiry.insert((entry.expires_at, place));
+                continue;
+            }
+            let hash = hasher.hash_one(&*entry.key);
             bytes += self.remove(place, hash);
             count += 1;
         }
         if count > 0 {
             room.release_expired(count, bytes);
         }
-        let dropped = self.indexes.expire(now, BATCH - count);
+        let dropped = self.indexes.expire(now, BATCH - looked);
         room.release_members(dropped);
-        count + dropped.members
+        Swept { dropped: count + dropped.members, has_more: looked + dropped.members == BATCH }
     }
 
     /// Gives back the memory of a table that is mostly empty.
@@ -108,8 +130,8 @@ impl Shard {
             if let Some(place) = by_key.find_mut(hasher.hash_one(&*entry.key), |place| *place == from) {
                 *place = to;
             }
-            by_expiry.remove(&(entry.expires_at, from));
-            by_expiry.insert((entry.expires_at, to));
+            by_expiry.remove(&(entry.listed_at, from));
+            by_expiry.insert((entry.listed_at, to));
             true
         });
         by_key.shrink_to(2 * entries.len(), |place| hasher.hash_one(&*entries[*place as usize].key));
@@ -126,7 +148,7 @@ impl Shard {
             found.remove();
         }
         let entry = self.entries.remove(place as usize);
-        self.by_expiry.remove(&(entry.expires_at, place));
+        self.by_expiry.remove(&(entry.listed_at, place));
         entry.cost()
     }
 }
@@ -156,8 +178,11 @@ impl Live<'_> {
     pub(super) fn update(self, value: &Value, version: u64, times: Times) {
         let Times { expires_at, ttl } = times;
         let entry = &mut self.shard.entries[self.place as usize];
-        self.shard.by_expiry.remove(&(entry.expires_at, self.place));
-        self.shard.by_expiry.insert((expires_at, self.place));
+        if expires_at < entry.listed_at {
+            self.shard.by_expiry.remove(&(entry.listed_at, self.place));
+            self.shard.by_expiry.insert((expires_at, self.place));
+            entry.listed_at = expires_at;
+        }
         entry.value = value.clone();
         (entry.version, entry.expires_at, entry.ttl) = (version, expires_at, ttl);
     }

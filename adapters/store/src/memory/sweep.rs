@@ -10,7 +10,7 @@ use std::{
 
 use cloakroom_runtime::Runtime;
 
-use super::{Inner, SHARDS, lock, shard::BATCH};
+use super::{Inner, SHARDS, lock};
 
 /// Sweeps as long as the store is there, which it does not keep.
 pub(super) async fn sweep(store: Weak<Inner>, runtime: Arc<dyn Runtime>, every: Duration) {
@@ -34,11 +34,11 @@ impl Inner {
     /// Tells whether there is more.
     fn sweep_batch(&self, shard: usize) -> bool {
         let mut shard = lock(&self.shards[shard]);
-        let has_more = shard.expire(self.now(), &self.room, &self.hasher) == BATCH;
-        if !has_more {
+        let swept = shard.expire(self.now(), &self.room, &self.hasher);
+        if !swept.has_more {
             shard.shrink(&self.hasher);
         }
-        has_more
+        swept.has_more
     }
 }
 

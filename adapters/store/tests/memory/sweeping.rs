@@ -98,6 +98,46 @@ fn what_lives_on_when_memory_is_given_back_is_found_changed_and_expires() {
 }
 
 #[test]
+fn what_was_put_off_or_brought_forward_goes_when_its_time_is_there() {
+    let runtime = ManualRuntime::default();
+    let store = MemoryStore::new(runtime.clone());
+    runtime.settle();
+    // More than are looked at under one lock; those of numbers that 3 divides are put off, the next brought forward.
+    for number in 0..30_000 {
+        let created = at_once(store.create(&key(number), &value(9), MINUTE * 2)).unwrap();
+        let Created::Done(version) = created else { panic!("nothing was there") };
+        let ttl = match number % 3 {
+            0 => MINUTE * 4,
+            1 => MINUTE,
+            _ => continue,
+        };
+        let touched = at_once(store.touch(&key(number), &version, &value(9), ttl)).unwrap();
+        assert_eq!(touched, Written::Done(version));
+    }
+    for (left, expired) in [(20_000, 10_000), (10_000, 20_000), (10_000, 20_000), (0, 30_000)] {
+        runtime.advance(MINUTE);
+        assert_eq!((store.metrics().entries, store.metrics().expired_total), (left, expired));
+    }
+}
+
+#[test]
+fn what_was_put_off_makes_no_room() {
+    let runtime = ManualRuntime::default();
+    let store = MemoryStore::builder().max_entries(2_000).sweep_every(MINUTE * 99).build(runtime.clone());
+    runtime.settle();
+    for number in 0..2_000 {
+        let created = at_once(store.create(&key(number), &value(9), TTL)).unwrap();
+        let Created::Done(version) = created else { panic!("nothing was there") };
+        let ttl = if number == 1_999 { TTL } else { MINUTE };
+        assert!(matches!(at_once(store.touch(&key(number), &version, &value(9), ttl)).unwrap(), Written::Done(_)));
+    }
+    runtime.set_clock(TTL);
+    assert!(matches!(at_once(store.create(&key(5_000), &value(9), TTL)).unwrap(), Created::Done(_)));
+    assert!(at_once(store.create(&key(5_001), &value(9), TTL)).is_err(), "one place was free");
+    assert_eq!(store.metrics().entries, 2_000);
+}
+
+#[test]
 fn no_entry_nor_byte_is_left_after_many_expired() {
     let runtime = ManualRuntime::default();
     let store = MemoryStore::new(runtime.clone());
