@@ -123,18 +123,18 @@ fn what_was_put_off_or_brought_forward_goes_when_its_time_is_there() {
 #[test]
 fn what_was_put_off_makes_no_room() {
     let runtime = ManualRuntime::default();
-    let store = MemoryStore::builder().max_entries(2_000).sweep_every(MINUTE * 99).build(runtime.clone());
+    let store = MemoryStore::builder().max_entries(20_000).sweep_every(MINUTE * 99).build(runtime.clone());
     runtime.settle();
-    for number in 0..2_000 {
+    for number in 0..20_000 {
         let created = at_once(store.create(&key(number), &value(9), TTL)).unwrap();
         let Created::Done(version) = created else { panic!("nothing was there") };
-        let ttl = if number == 1_999 { TTL } else { MINUTE };
+        let ttl = if number == 19_999 { TTL } else { MINUTE };
         assert!(matches!(at_once(store.touch(&key(number), &version, &value(9), ttl)).unwrap(), Written::Done(_)));
     }
     runtime.set_clock(TTL);
-    assert!(matches!(at_once(store.create(&key(5_000), &value(9), TTL)).unwrap(), Created::Done(_)));
-    assert!(at_once(store.create(&key(5_001), &value(9), TTL)).is_err(), "one place was free");
-    assert_eq!(store.metrics().entries, 2_000);
+    assert!(matches!(at_once(store.create(&key(50_000), &value(9), TTL)).unwrap(), Created::Done(_)));
+    assert!(at_once(store.create(&key(50_001), &value(9), TTL)).is_err(), "one place was free");
+    assert_eq!(store.metrics().entries, 20_000);
 }
 
 #[test]
