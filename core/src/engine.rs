@@ -139,6 +139,11 @@ impl Engine {
         self.policy.holder.is_some()
     }
 
+    /// Tells whether sessions are bound to what the client is like: without, nobody looks at that of a request.
+    pub fn binds_sessions(&self) -> bool {
+        self.policy.binder.is_some()
+    }
+
     /// Returns how the cookie is named and which attributes it has.
     pub fn cookie(&self) -> &CookiePolicy {
         &self.policy.cookie

@@ -49,7 +49,8 @@ impl SessionId {
 
 impl Drop for SessionId {
     fn drop(&mut self) {
-        self.bytes.zeroize();
+        // What lies beyond was never anything but zero.
+        self.bytes[..usize::from(self.len)].zeroize();
     }
 }
 

@@ -31,8 +31,8 @@ impl From<&[u8]> for Value {
 }
 
 impl From<Vec<u8>> for Value {
-    /// Copies them, so that a store in memory keeps one block for a value, without room to grow.
     fn from(bytes: Vec<u8>) -> Self {
+        // In one piece, without what the vector has in reserve: a store that counts bytes counts these alone.
         Self(bytes.into())
     }
 }

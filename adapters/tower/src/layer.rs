@@ -27,7 +27,7 @@ use crate::{
 /// Gives each request a [`Session`], and stores what it did before the response's headers leave: also for streamed
 /// bodies, redirects and upgrades.
 ///
-/// * The commit is spawned on the runtime, so that a client that hangs up does not cut it in half.
+/// * A commit that waits for the store is spawned on the runtime, so that a client that hangs up does not cut it in half.
 /// * A response with a 5xx status drops the request's edits, but never an end.
 /// * What cannot be stored is never told to have succeeded: the response is replaced (see [`Refusal`]).
 /// * `Vary` and `Cache-Control` are merged with what the handler set.
@@ -229,14 +229,16 @@ where
         if let Some(site) = headers.get(SEC_FETCH_SITE) {
             facts = facts.sec_fetch_site(site.as_bytes());
         }
-        if let Some(agent) = headers.get(USER_AGENT) {
-            facts = facts.user_agent(agent.as_bytes());
-        }
-        if let Some(ClientAddr(Ok(address))) = client {
-            facts = facts.address(address);
-        }
-        if let Some(bytes) = (self.settings.binding)(headers, request.extensions()) {
-            facts = facts.binding(bytes);
+        if self.settings.sessions.engine().binds_sessions() {
+            if let Some(agent) = headers.get(USER_AGENT) {
+                facts = facts.user_agent(agent.as_bytes());
+            }
+            if let Some(ClientAddr(Ok(address))) = client {
+                facts = facts.address(address);
+            }
+            if let Some(bytes) = (self.settings.binding)(headers, request.extensions()) {
+                facts = facts.binding(bytes);
+            }
         }
         let cookies = headers.get_all(COOKIE).iter().map(|line| line.as_bytes());
         let session = self.settings.sessions.open(cookies, &facts, self.settings.failure);

@@ -14,7 +14,10 @@ use crate::{
     record::{EndCause, Ended, Entry, Moved, Nonce, Nonces, Record, Unknown},
     time::{UnixTime, millis},
     value::Value,
-    wire::text::{NotJson, Reader, push_number, push_text},
+    wire::{
+        text::{NotJson, Reader, push_number, push_text},
+        usual,
+    },
 };
 
 /// How an entry becomes the bytes that a store holds, and back.
@@ -116,7 +119,7 @@ pub struct JsonCodec;
 
 const FORMAT: u32 = 1;
 /// No session gets there, and the counter must never stand still.
-const MAX_COMMITS: u64 = u64::MAX / 2;
+pub(super) const MAX_COMMITS: u64 = u64::MAX / 2;
 
 impl Codec for JsonCodec {
     fn encode(&self, _key: &StoreKey, entry: &Entry) -> Result<Vec<u8>, EncodeError> {
@@ -135,6 +138,9 @@ impl Codec for JsonCodec {
     }
 
     fn decode(&self, _key: &StoreKey, value: &Value) -> Result<Entry, DecodeError> {
+        if let Some(record) = usual::record(value) {
+            return Ok(Entry::Record(Box::new(record)));
+        }
         let mut fields = Fields::read(value.as_bytes())?;
         let format: u32 = fields.number("format")?;
         let kind = fields.text("kind")?;
@@ -182,7 +188,10 @@ fn write(entry: &Entry) -> Vec<u8> {
         }
     };
     for (name, value) in unknown.into_iter().flat_map(Unknown::iter) {
-        out.raw(name, value.as_str());
+        out.0.push(b',');
+        push_text(&mut out.0, name);
+        out.0.push(b':');
+        out.0.extend_from_slice(value.as_str().as_bytes());
     }
     out.0.push(b'}');
     out.0
@@ -229,10 +238,11 @@ impl Out {
         record.data.write(&mut self.0);
     }
 
+    /// Appends a name of ours, which needs no escapes.
     fn name(&mut self, name: &str) {
-        self.0.push(b',');
-        push_text(&mut self.0, name);
-        self.0.push(b':');
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
     }
 
     fn nonce(&mut self, name: &str, nonce: Nonce) {

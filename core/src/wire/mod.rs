@@ -6,3 +6,4 @@ pub(crate) mod sealed;
 pub(crate) mod sealer;
 pub(crate) mod text;
 pub(crate) mod token;
+mod usual;

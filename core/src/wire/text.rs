@@ -54,7 +54,12 @@ const CHUNK: usize = 32;
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, is_ascii: true, open: Vec::new() }
+        Self::at_place(bytes, 0)
+    }
+
+    /// Starts where what stands before was read already, and is ASCII.
+    pub(crate) fn at_place(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at, is_ascii: true, open: Vec::new() }
     }
 
     /// Tells whether nothing but blanks is left, and all of it was UTF-8.
@@ -203,7 +208,8 @@ impl<'a> Reader<'a> {
         self.next().ok_or(NotJson)
     }
 
-    fn takes(&mut self, byte: u8) -> bool {
+    /// Goes over a byte, if it is the next that is not blank.
+    pub(crate) fn takes(&mut self, byte: u8) -> bool {
         let takes = self.next() == Some(byte);
         self.at += usize::from(takes);
         takes

@@ -102,7 +102,9 @@ impl SignedTokens {
 
 impl TokenScheme for SignedTokens {
     fn is_well_formed(&self, value: &[u8]) -> bool {
-        let is_url_safe = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'_');
+        let is_in = |byte: u8, first: u8, count: u8| byte.wrapping_sub(first) < count;
+        let is_url_safe =
+            |byte| is_in(byte | 0x20, b'a', 26) | is_in(byte, b'0', 10) | (byte == b'-') | (byte == b'_');
         // No branches, so that processors look at many bytes at once.
         let all = |value: &[u8; Self::LEN]| value.iter().fold(true, |all, &byte| all & is_url_safe(byte));
         value.try_into().is_ok_and(all)
