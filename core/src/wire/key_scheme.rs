@@ -59,11 +59,11 @@ impl HashedKeys {
 
 impl KeyScheme for HashedKeys {
     fn store_key(&self, id: &SessionId) -> StoreKey {
-        digest_key(&self.prefix, self.prepared.clone(), id.dangerous_bytes())
+        digest_key(&self.prefix, &self.prepared, id.dangerous_bytes())
     }
 
     fn index_key(&self, principal: &Principal) -> StoreKey {
-        digest_key(&self.index_prefix, self.prepared_index.clone(), principal.as_json().as_str().as_bytes())
+        digest_key(&self.index_prefix, &self.prepared_index, principal.as_json().as_str().as_bytes())
     }
 }
 
@@ -71,8 +71,12 @@ fn prefixed(digest: Sha256, part: &[u8]) -> Sha256 {
     digest.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
 }
 
-fn digest_key(prefix: &str, prepared: Sha256, part: &[u8]) -> StoreKey {
-    let digest = prefixed(prepared, part).finalize();
+fn digest_key(prefix: &str, prepared: &Sha256, part: &[u8]) -> StoreKey {
+    let mut digest = prepared.clone();
+    // In place: a digest that is handed on is copied each time.
+    digest.update((part.len() as u64).to_be_bytes());
+    digest.update(part);
+    let digest = digest.finalize();
     let mut chars = [0; HashedKeys::DIGEST_CHARS];
     // 16 bytes are 22 characters, so the slice always fits.
     let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(&digest[..16], &mut chars);
