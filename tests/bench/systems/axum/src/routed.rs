@@ -45,3 +45,27 @@ impl App for Routed {
 fn never(error: Infallible) -> ! {
     match error {}
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use bench_kit::{Readable, check};
+
+    use super::*;
+    use crate::{IN_PROCESS, router};
+
+    impl Readable for Routed {
+        async fn text(response: Response) -> String {
+            let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("a whole body");
+            String::from_utf8(bytes.to_vec()).expect("a text")
+        }
+    }
+
+    #[tokio::test]
+    async fn each_system_does_what_is_measured() {
+        for system in IN_PROCESS {
+            let app = Routed(router(system, "-").await.expect("it needs no server"));
+            check(&app, !system.starts_with("axum-") && system != "axum").await;
+        }
+    }
+}
