@@ -212,11 +212,13 @@ impl Connection {
         for (number, flow) in self.flows.iter_mut().enumerate() {
             let Some(to) = &mut self.ends[WAYS[number].1] else { continue };
             while let Some(bytes) = flow.due(Instant::now()) {
-                match to.write(bytes) {
-                    Ok(count) => {
-                        flow.sent(count);
-                        self.alive.counters.bytes[number].fetch_add(count as u64, Ordering::SeqCst);
-                    }
+                // Counted before they pass: who has received them finds them counted.
+                let (counter, due) = (&self.alive.counters.bytes[number], bytes.len());
+                counter.fetch_add(due as u64, Ordering::SeqCst);
+                let written = to.write(bytes);
+                counter.fetch_sub((due - written.as_ref().map_or(0, |count| *count)) as u64, Ordering::SeqCst);
+                match written {
+                    Ok(count) => flow.sent(count),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         is_blocked[number] = true;
                         break;
