@@ -47,7 +47,10 @@ impl Data {
     }
 
     /// Takes what was found in the bytes.
-    pub(crate) fn of(bytes: &Value, Slots { mut slots, is_sorted }: Slots) -> Result<Self, DecodeError> {
+    pub(crate) fn of(bytes: &Value, Slots { mut slots, is_sorted, is_broken }: Slots) -> Result<Self, DecodeError> {
+        if is_broken {
+            return Err(DecodeError::Malformed);
+        }
         if !is_sorted {
             let text = bytes.as_bytes();
             slots.sort_unstable_by(|a, b| a.key(text).cmp(b.key(text)));
@@ -237,6 +240,8 @@ pub(crate) struct Slots {
     slots: Vec<Slot>,
     /// Their keys come in order, and none twice.
     is_sorted: bool,
+    /// A key has half a surrogate pair, and so is no text. The object is JSON all the same, and may be nobody's data.
+    is_broken: bool,
 }
 
 /// There is room for so many values from the start.
@@ -245,10 +250,13 @@ const USUAL_VALUES: usize = 8;
 impl Slots {
     /// Reads an object that begins so many bytes after the reader's text begins in the bytes that are kept.
     pub(crate) fn read(reader: &mut Reader<'_>, offset: usize) -> Result<Self, NotJson> {
-        let mut found = Self { slots: Vec::with_capacity(USUAL_VALUES), is_sorted: true };
+        let mut found = Self { slots: Vec::with_capacity(USUAL_VALUES), is_sorted: true, is_broken: false };
         let mut last: Option<Cow<'_, [u8]>> = None;
         reader.object(|reader, key| {
-            let name = key.bytes()?;
+            let Ok(name) = key.bytes() else {
+                found.is_broken = true;
+                return reader.value().map(drop);
+            };
             found.is_sorted &= last.as_ref().is_none_or(|last| **last < *name);
             let value = reader.value()?;
             found.slots.push(Slot {

@@ -20,6 +20,7 @@ mod record;
 mod redb_rows;
 mod redis_url;
 mod redis_wire;
+mod reference;
 mod set_cookie;
 mod token;
 
