@@ -41,6 +41,7 @@ mod presentation;
 mod quiet;
 mod record;
 mod record_bounds;
+mod record_json;
 mod redaction;
 mod renew;
 mod renew_due;
