@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cloakroom_core::{Codec, DecodeError, Entry, JsonCodec, Lifetime, Record, StoreKey, Value};
+use cloakroom_core::{Codec, Data, DecodeError, Entry, JsonCodec, Lifetime, Record, StoreKey, Value};
 use serde_json::value::RawValue;
 
 use crate::common::World;
@@ -80,6 +80,29 @@ fn data_are_read_as_serde_json_reads_them() {
 }
 
 #[test]
+fn a_field_of_the_wrong_kind_does_not_decode() {
+    let text = String::from_utf8(with_data(b"{}")).unwrap();
+    let numbers = ["-0", "-1", "1.0", "1e3", "18446744073709551616", "99999999999999999999", "null", "\"1\"", "[1]"];
+    for (field, wrong) in [
+        ("created", &numbers[..]),
+        ("deadline", &numbers),
+        ("idle", &numbers),
+        ("issued", &numbers),
+        ("schema", &["4294967296", "null", "-1"]),
+        ("persistent", &["null", "0", "\"false\"", "\"true\"", "[]"]),
+        ("lineage", &["null", "0", "\"AAAAAAAAAA\"", "\"AAAAAAAAAAB\""]),
+        ("nonces", &["null", "{}", "[0]", "[\"AAAAAAAAAAB\"]"]),
+    ] {
+        let start = text.find(&format!("\"{field}\":")).unwrap() + field.len() + 3;
+        let end = start + text[start..].find(",\"").unwrap();
+        for wrong in wrong {
+            let broken = format!("{}{wrong}{}", &text[..start], &text[end..]);
+            assert_eq!(decode(broken.as_bytes()).unwrap_err(), DecodeError::Malformed, "{broken}");
+        }
+    }
+}
+
+#[test]
 fn a_key_that_is_no_text_or_stands_twice_in_any_spelling_is_no_data() {
     for data in [
         r#"{"\ud800":1}"#,
@@ -105,5 +128,15 @@ fn a_marker_is_not_unreadable_for_what_only_a_records_data_may_not_be() {
         assert!(moved.unknown.iter().map(|(name, value)| (name, value.as_str())).eq([("data", data)]));
         let newer = decode(marker(r#""format":2,"kind":"moved""#).as_bytes());
         assert_eq!(newer.unwrap_err(), DecodeError::UnsupportedMarker, "it may hide a live session: {data}");
+    }
+}
+
+#[test]
+fn data_are_taken_from_their_place_and_from_nowhere_else() {
+    let bytes = Value::from(br#"xx {"b":"\u0041","a":[1]} yy"#.to_vec());
+    let data = Data::from_json(&bytes, 2..26).unwrap();
+    assert!(data.iter().eq([("a", "[1]"), ("b", r#""\u0041""#)]));
+    for place in [0..26, 2..24, 2..27, 2..28, 20..2, 2..99, usize::MAX..usize::MAX, 28..28] {
+        assert!(Data::from_json(&bytes, place.clone()).is_err(), "{place:?}");
     }
 }
