@@ -22,8 +22,9 @@ pub trait KeyScheme: fmt::Debug + Send + Sync {
 }
 
 /// The native scheme: a prefix and 22 characters, base64url of the first 16 bytes of SHA-256 over a domain string, the
-/// engine's name and the id, each with its length before it. The key of an index has `user:` after the prefix, and the
-/// digest is over another domain string, the engine's name and the user id as JSON.
+/// engine's name and the id, each with its length before it (8 bytes, big endian), where zeros after the name fill its
+/// block of 64 bytes: what is the same for every id is hashed once, and an id takes one block more. The key of an index has
+/// `user:` after the prefix, and the digest is over another domain string, the engine's name and the user id as JSON.
 ///
 /// A stolen store opens no session, and engines with different names never meet in one store.
 pub struct HashedKeys {
@@ -47,7 +48,7 @@ impl HashedKeys {
     pub fn new(engine: &str, prefix: &str) -> Result<Self, InvalidStoreKey> {
         let index_prefix = format!("{prefix}user:");
         StoreKey::new(&format!("{index_prefix}{}", "-".repeat(Self::DIGEST_CHARS)))?;
-        let prepared = |domain: &[u8]| prefixed(prefixed(Sha256::new(), domain), engine.as_bytes());
+        let prepared = |domain: &[u8]| whole_blocks([domain, engine.as_bytes()]);
         Ok(Self {
             prefix: prefix.to_owned(),
             index_prefix,
@@ -67,8 +68,18 @@ impl KeyScheme for HashedKeys {
     }
 }
 
-fn prefixed(digest: Sha256, part: &[u8]) -> Sha256 {
-    digest.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
+/// What SHA-256 takes at a time.
+const BLOCK_BYTES: usize = 64;
+
+/// The digest of the parts, each with its length before it, and of zeros up to the end of a block.
+fn whole_blocks<const N: usize>(parts: [&[u8]; N]) -> Sha256 {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), 0);
+    Sha256::new_with_prefix(bytes)
 }
 
 fn digest_key(prefix: &str, prepared: &Sha256, part: &[u8]) -> StoreKey {

@@ -5,8 +5,8 @@ use std::collections::hash_map::DefaultHasher;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use cloakroom_core::{
-    CookieChange, CookieName, CookiePolicy, Done, Engine, Entropy, Event, Handle, InvalidHandle, KeyId, Keyring,
-    Loaded, Refusal, RequestInfo, SessionId, SignedTokens, Step, StoreKey, TokenScheme,
+    CookieChange, CookieName, CookiePolicy, Done, Engine, Entropy, Event, Handle, HashedKeys, InvalidHandle, KeyId,
+    KeyScheme, Keyring, Loaded, Principal, Refusal, RequestInfo, SessionId, SignedTokens, Step, StoreKey, TokenScheme,
 };
 
 use crate::common::{NoEntropy, Seeded, World, add, has, key, ring, ticket};
@@ -158,10 +158,21 @@ fn engines_in_one_store_never_meet() {
     let mut w = World::new();
     let jar = w.sign_in();
     let id = SignedTokens::new(&ring(), "main", NAME).verify(&jar.as_bytes()[10..]).unwrap().id;
-    let keys = |engine: &str| cloakroom_core::HashedKeys::new(engine, "cloakroom:").unwrap();
-    use cloakroom_core::KeyScheme;
+    let keys = |engine: &str| HashedKeys::new(engine, "cloakroom:").unwrap();
     assert_eq!(keys("main").store_key(&id), w.key(&jar));
     assert_ne!(keys("other").store_key(&id), w.key(&jar));
+}
+
+/// Made by another implementation: Python's hashlib, by the words of [`HashedKeys`].
+#[test]
+fn store_keys_are_what_is_written_of_them() {
+    let long = "an engine whose name alone is longer than the rest of its block";
+    let id = SessionId::from_bytes(&core::array::from_fn::<u8, 16, _>(|n| n as u8)).unwrap();
+    let keys = |engine: &str| HashedKeys::new(engine, "cloakroom:").unwrap();
+    assert_eq!(keys("main").store_key(&id).as_str(), "cloakroom:v_bHYWvbxsQNc8OWBP39Xg");
+    assert_eq!(keys(long).store_key(&id).as_str(), "cloakroom:P742ZYIDlNoZW2pQjSXM5A");
+    let user = Principal::of(&7).unwrap();
+    assert_eq!(keys("main").index_key(&user).as_str(), "cloakroom:user:oWx3UcpdiYyepJIz6NvhJA");
 }
 
 #[test]

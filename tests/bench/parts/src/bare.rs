@@ -76,6 +76,11 @@ fn mac_of(secret: &[u8], cookie: &[u8]) -> Hmac<Sha256> {
 }
 
 fn prefixed(domain: &[u8], engine: &[u8]) -> Sha256 {
-    let state = Sha256::new().chain_update((domain.len() as u64).to_be_bytes()).chain_update(domain);
-    state.chain_update((engine.len() as u64).to_be_bytes()).chain_update(engine)
+    let mut block = Vec::new();
+    for part in [domain, engine] {
+        block.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        block.extend_from_slice(part);
+    }
+    block.resize(block.len().next_multiple_of(64), 0);
+    Sha256::new_with_prefix(block)
 }
