@@ -81,6 +81,10 @@ impl Edits {
         self.0.iter_mut().try_for_each(|edit| edit.apply(data))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

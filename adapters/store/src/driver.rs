@@ -1,12 +1,13 @@
 //! Does the operations that the machine asks for, each under the deadline.
 
 use std::{
-    future::Future,
-    pin::{Pin, pin},
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
 };
 
 use cloakroom_core::{Done, Io, Op, OpKind, Outcome, Step, StoreKey, Stored, limits};
-use futures_util::future::{Either, poll_immediate, select};
+use futures_util::future::{Either, select};
 
 use crate::{
     error::{Fault, StoreError},
@@ -29,7 +30,7 @@ pub(crate) async fn drive(
     mut io: Io,
     ops: &mut OpLog,
     store_error: &mut Option<StoreError>,
-) -> Done {
+) -> Box<Done> {
     let mut turn = None;
     loop {
         let kind = io.op().kind();
@@ -47,7 +48,7 @@ pub(crate) async fn drive(
             }
         }
         match io.resume(outcome, sessions.now()) {
-            Step::Done(done) => return done,
+            Step::Done(done) => return Box::new(done),
             Step::Io(next) => io = next,
         }
     }
@@ -105,15 +106,17 @@ fn written(written: Written) -> Outcome {
 async fn within_deadline<T>(
     sessions: &Sessions,
     operation: impl Future<Output = Result<T, StoreError>>,
-    late: impl FnOnce(Fault) -> StoreError,
+    late: fn(Fault) -> StoreError,
 ) -> Result<T, StoreError> {
-    let mut operation: Pin<&mut _> = pin!(operation);
-    // A store that answers at once needs no timer.
-    if let Some(result) = poll_immediate(operation.as_mut()).await {
-        return result;
-    }
-    match select(operation, sessions.runtime().sleep(sessions.deadline())).await {
-        Either::Left((result, _)) => result,
-        Either::Right(((), _)) => Err(late(Fault::TimedOut)),
-    }
+    let mut operation = pin!(operation);
+    let mut timer = None;
+    poll_fn(|context| {
+        if let Poll::Ready(result) = operation.as_mut().poll(context) {
+            return Poll::Ready(result);
+        }
+        // A store that answers at once needs none.
+        let timer = timer.get_or_insert_with(|| sessions.runtime().sleep(sessions.deadline()));
+        timer.as_mut().poll(context).map(|()| Err(late(Fault::TimedOut)))
+    })
+    .await
 }

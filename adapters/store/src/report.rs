@@ -26,6 +26,14 @@ impl Report {
         Self { done: None, is_quiet: true, error: None, ops: OpLog::default(), store_error: None }
     }
 
+    pub(crate) fn failed(error: SessionError) -> Self {
+        Self { error: Some(error), is_quiet: false, ..Self::quiet() }
+    }
+
+    pub(crate) fn interrupted() -> Self {
+        Self::failed(SessionError::Interrupted)
+    }
+
     /// Tells whether everything that the request asked of its session is stored, and everything that it read was there.
     ///
     /// # Errors

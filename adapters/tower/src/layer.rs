@@ -27,7 +27,7 @@ use crate::{
 /// Gives each request a [`Session`], and stores what it did before the response's headers leave: also for streamed
 /// bodies, redirects and upgrades.
 ///
-/// * A commit that waits for the store is spawned on the runtime, so that a client that hangs up does not cut it in half.
+/// * A client that hangs up does not cut a commit in half: what is left of it is spawned on the runtime.
 /// * A response with a 5xx status drops the request's edits, but never an end.
 /// * What cannot be stored is never told to have succeeded: the response is replaced (see [`Refusal`]).
 /// * `Vary` and `Cache-Control` are merged with what the handler set.

@@ -131,6 +131,13 @@ pub(crate) struct Standing {
     pub(crate) presented: Option<StoreKey>,
 }
 
+impl Standing {
+    /// Returns the key that the session had before, if this is the first time that its new ticket is presented.
+    pub(crate) fn first_of<'a>(&self, live: &'a Live) -> Option<&'a StoreKey> {
+        live.record.predecessor.as_ref().filter(|_| self.presented.as_ref() == Some(&live.key))
+    }
+}
+
 /// The look-up of a request's tickets, one load at a time.
 pub(crate) struct Admission {
     tickets: Tickets,

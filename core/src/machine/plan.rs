@@ -11,6 +11,7 @@ use crate::{
         admission::{Admitted, Opened},
         commit::{Job, Old, Reason},
         protocol::Commit,
+        rest::touch_of,
     },
     principal::SignIn,
     record::Nonce,
@@ -62,7 +63,7 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
     let changed = loaded.is_changed() || plan == Plan::Change;
     let Loaded { opened, mut data, edits, lifetime, destroy, login, promised, .. } = loaded;
     let index_of = |sign_in: &SignIn| shell.policy.keys.index_key(&sign_in.principal);
-    let mut job = Job {
+    let mut job = Box::new(Job {
         edits,
         lifetime,
         changed,
@@ -74,7 +75,7 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         id,
         end: (destroy && plan != Plan::End).then_some(End::NothingToEnd),
         ..Job::new(nonce, now, opened.loaded_at().unwrap_or(now))
-    };
+    });
     if let Opened::Live(admitted) = &opened {
         job.standing = admitted.standing.clone();
         job.admitted = Some(admitted.live.key.clone());
@@ -174,10 +175,23 @@ fn plan(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<Plan> {
         Opened::Live(_) if loaded.rotate => Some(Plan::Renew { auto: false }),
         Opened::Live(admitted) if is_renewal_due(shell, admitted, now) => Some(Plan::Renew { auto: true }),
         Opened::Live(_) if changed => Some(Plan::Change),
+        Opened::Live(admitted) if is_at_rest(shell, loaded, admitted, now) => None,
         Opened::Live(_) => Some(Plan::Rest),
         Opened::Absent | Opened::Dead(_) if changed => Some(Plan::Create),
         _ => None,
     }
+}
+
+/// Tells whether a session that was only read needs nothing more.
+fn is_at_rest(shell: &Shell, loaded: &Loaded, admitted: &Admitted, now: UnixTime) -> bool {
+    let Admitted { live, expires_in, loaded_at, outdated, standing, .. } = admitted;
+    let Loaded { edits, lifetime, promised, .. } = loaded;
+    let is_only_read = edits.is_empty() && lifetime.is_none() && promised.is_none();
+    let may_be_written = || {
+        standing.first_of(live).is_some()
+            || touch_of(&shell.policy, &live.record, now, *loaded_at, *expires_in).is_some()
+    };
+    shell.jar.is_none() && is_only_read && !outdated && (shell.policy.is_late(*loaded_at, now) || !may_be_written())
 }
 
 /// Draws the randomness that a commit may need, and no more.

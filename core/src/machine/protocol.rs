@@ -62,7 +62,7 @@ pub(crate) struct Machine {
     commit: Commit,
     op: Op,
     /// What the store is asked in its place, where sessions are held in cookies.
-    asked: Option<Op>,
+    asked: Option<Box<Op>>,
     state: State,
 }
 
@@ -92,7 +92,7 @@ pub(crate) enum State {
 
 impl Machine {
     pub(crate) fn op(&self) -> &Op {
-        self.asked.as_ref().unwrap_or(&self.op)
+        self.asked.as_deref().unwrap_or(&self.op)
     }
 
     /// Takes the outcome of the operation.
@@ -102,7 +102,7 @@ impl Machine {
             return self.commit.unexpected(self.state);
         }
         match self.asked.take() {
-            Some(asked) => self.answer(Some((asked, outcome))),
+            Some(asked) => self.answer(Some((*asked, outcome))),
             None => self.settle(outcome),
         }
     }
@@ -120,7 +120,7 @@ impl Machine {
         };
         match answer {
             Answer::Ask(op) => {
-                self.asked = Some(*op);
+                self.asked = Some(op);
                 Step::Io(Io { machine: Box::new(self) })
             }
             Answer::Is(outcome) => self.settle(outcome),
@@ -259,7 +259,7 @@ impl Machine {
 /// The commit's verbs: each asks for one operation, or finishes.
 pub(crate) struct Commit {
     pub(crate) shell: Shell,
-    pub(crate) job: Job,
+    pub(crate) job: Box<Job>,
 }
 
 impl Commit {

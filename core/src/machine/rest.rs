@@ -1,6 +1,9 @@
 //! What a used session gets when all that was asked for is done: best effort, and never an error.
 
+use core::time::Duration;
+
 use crate::{
+    engine::Policy,
     id::StoreKey,
     machine::{
         admission::Admitted,
@@ -8,6 +11,7 @@ use crate::{
         protocol::{Commit, State},
     },
     op::Op,
+    record::Record,
     step::{After, Step},
     time::UnixTime,
     value::Stored,
@@ -21,14 +25,13 @@ impl Commit {
     }
 
     pub(crate) fn rest(self, live: Live) -> Step {
-        let is_first = self.job.standing.presented.as_ref() == Some(&live.key);
-        match &live.record.predecessor {
+        match self.job.standing.first_of(&live) {
             _ if self.is_late() => self.rested(live),
-            Some(predecessor) if is_first => {
+            Some(predecessor) => {
                 let key = predecessor.clone();
                 self.ask(Op::Load { key: key.clone() }, State::Presenting(live, key))
             }
-            _ => self.touch(live),
+            None => self.touch(live),
         }
     }
 
@@ -65,21 +68,16 @@ impl Commit {
 
     /// Extends the time to live if that adds enough, and nothing else has written the record.
     pub(crate) fn touch(self, live: Live) -> Step {
-        let Job { now, loaded_at, expires_in, written_at, .. } = self.job;
-        let policy = &self.shell.policy;
-        let ttl = policy.longest.ttl(&live.record, now);
-        let idle = live.record.idle.min(policy.longest.idle());
-        let adds = ttl.saturating_sub(expires_in.saturating_sub(now.since(loaded_at)));
-        if written_at.is_some() || adds <= idle / policy.touch_part {
-            return self.rested(live);
-        }
+        let Job { now, loaded_at, expires_in, written_at, .. } = *self.job;
+        let due = touch_of(&self.shell.policy, &live.record, now, loaded_at, expires_in);
+        let Some(ttl) = due.filter(|_| written_at.is_none()) else { return self.rested(live) };
         let op = Op::Touch { key: live.key.clone(), version: live.version.clone(), value: live.value.clone(), ttl };
         self.ask(op, State::Touching(live))
     }
 
     /// The request's session lives on.
     pub(crate) fn rested(self, live: Live) -> Step {
-        let Job { written_at, loaded_at, expires_in, .. } = self.job;
+        let Job { written_at, loaded_at, expires_in, .. } = *self.job;
         let (expires_in, loaded_at) = match written_at {
             None => (expires_in, loaded_at),
             Some(at) => (self.shell.policy.longest.ttl(&live.record, at), at),
@@ -89,4 +87,18 @@ impl Commit {
         let admitted = Admitted { live, expires_in, loaded_at, outdated: false, standing, epoch };
         self.finish(Ok(()), After::Written(Box::new(admitted)))
     }
+}
+
+/// Returns the time to live that a touch gives, if it adds enough.
+pub(crate) fn touch_of(
+    policy: &Policy,
+    record: &Record,
+    now: UnixTime,
+    loaded_at: UnixTime,
+    expires_in: Duration,
+) -> Option<Duration> {
+    let ttl = policy.longest.ttl(record, now);
+    let idle = record.idle.min(policy.longest.idle());
+    let adds = ttl.saturating_sub(expires_in.saturating_sub(now.since(loaded_at)));
+    (adds > idle / policy.touch_part).then_some(ttl)
 }

@@ -7,12 +7,15 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::{Arc, Mutex as BlockingMutex, PoisonError, atomic::Ordering},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
-use cloakroom_core::{Done, EditError, Json, LoadError, Loaded, ReplayError, Step};
-use cloakroom_runtime::{BoxFuture, run};
-use futures_util::future::{Either, select};
+use cloakroom_core::{Done, EditError, Io, Json, LoadError, Loaded, ReplayError, Step};
+use cloakroom_runtime::{BoxFuture, Runtime, run};
+use futures_util::{
+    FutureExt as _,
+    future::{Either, select},
+};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -100,7 +103,7 @@ impl Session {
         };
         let sessions = &self.shared.sessions;
         let done = match machine.commit(sessions.now(), &mut OsEntropy) {
-            Step::Done(done) => done,
+            Step::Done(done) => Box::new(done),
             Step::Io(io) => drive(sessions, io, &mut slot.ops, &mut slot.store_error).await,
         };
         let result = done.result();
@@ -112,27 +115,31 @@ impl Session {
     /// Ends the request: stores what it asked for. For glue; the handle and its clones are closed by it. It is no
     /// method, so that a handler does not come upon it.
     ///
-    /// A session that needs nothing of the store is settled at once, and so is one whose store answers at once. Otherwise
-    /// the rest is spawned on the runtime, so that a client that hangs up does not cut it in half: the future that is
-    /// returned only waits for it.
+    /// A session that needs nothing of the store is settled at once. Otherwise what is returned does the rest; where it is
+    /// dropped first, as when a client hangs up, what is left is spawned on the runtime, so that nothing is cut in half.
     pub fn commit(session: &Self, finish: Finish) -> Commit {
         let sessions = &session.shared.sessions;
         let this = session.clone();
         let Some(mut slot) = session.shared.slot.try_lock() else {
             // A clone is loading. Wait for it where a client that hangs up cuts nothing.
-            return Commit::spawn(sessions, async move {
+            return Commit::of(sessions, async move {
                 let sessions = &this.shared.sessions;
                 // Nor for ever: it may be one that nobody polls.
-                let lock = pin!(this.shared.slot.lock());
-                let closing = match select(lock, sessions.runtime().sleep(sessions.deadline())).await {
-                    Either::Left((mut slot, _)) => this.close(&mut slot, finish),
-                    Either::Right(_) => {
-                        // It finds so when it is polled again.
-                        this.shared.closed.store(true, Ordering::Relaxed);
-                        Err(SessionError::Interrupted)
+                let closing = {
+                    let lock = pin!(this.shared.slot.lock());
+                    match select(lock, sessions.runtime().sleep(sessions.deadline())).await {
+                        Either::Left((mut slot, _)) => this.close(&mut slot, finish),
+                        Either::Right(_) => {
+                            // It finds so when it is polled again.
+                            this.shared.closed.store(true, Ordering::Relaxed);
+                            Closing::Settled(Report::interrupted())
+                        }
                     }
                 };
-                this.settle(closing).await
+                match closing {
+                    Closing::Driven(io, seen) => this.drive(io, seen).await,
+                    Closing::Settled(report) => report,
+                }
             });
         };
         if matches!(&slot.state, State::Open(machine) if !machine.is_accessed()) {
@@ -140,17 +147,15 @@ impl Session {
             return Commit(Progress::Ready(Some(Report::quiet())));
         }
         match session.close(&mut slot, finish) {
-            Ok(Closing { step: Step::Done(done), ops, store_error, error }) => {
-                Commit(Progress::Ready(Some(session.report(Some(done), ops, store_error, error))))
-            }
-            closing => Commit::spawn(sessions, async move { this.settle(closing).await }),
+            Closing::Driven(io, seen) => Commit::of(sessions, this.drive(io, seen)),
+            Closing::Settled(report) => Commit(Progress::Ready(Some(report))),
         }
     }
 
     /// Takes the machine out of the handle and lets it decide.
-    fn close(&self, slot: &mut Slot, finish: Finish) -> Result<Closing, SessionError> {
+    fn close(&self, slot: &mut Slot, finish: Finish) -> Closing {
         let (mut machine, error) = match mem::replace(&mut slot.state, State::Closed) {
-            State::Closed => return Err(SessionError::Closed),
+            State::Closed => return Closing::Settled(Report::failed(SessionError::Closed)),
             State::Failed(machine, error) => (machine, Some(self.failure(error))),
             State::Open(machine) => (machine, None),
         };
@@ -160,71 +165,55 @@ impl Session {
         // What was served without a session is no failure of the request, but for an end.
         let error = error.filter(|error| slot.end_refused || !matches!(error, SessionError::Unavailable));
         let error = error.or(slot.unreadable.then_some(SessionError::Load(LoadError::Undecodable)));
-        let step = machine.commit(self.shared.sessions.now(), &mut OsEntropy);
-        Ok(Closing { step, ops: slot.ops, store_error: slot.store_error.take(), error })
-    }
-
-    async fn settle(&self, closing: Result<Closing, SessionError>) -> Report {
-        match closing {
-            Ok(Closing { step, mut ops, mut store_error, error }) => {
-                let done = match step {
-                    Step::Done(done) => done,
-                    Step::Io(io) => drive(&self.shared.sessions, io, &mut ops, &mut store_error).await,
-                };
-                self.report(Some(done), ops, store_error, error)
-            }
-            Err(error) => self.report(None, OpLog::default(), None, Some(error)),
+        let seen = Seen { ops: slot.ops, store_error: slot.store_error.take(), error };
+        match machine.commit(self.shared.sessions.now(), &mut OsEntropy) {
+            Step::Done(done) => Closing::Settled(self.report(Box::new(done), seen)),
+            Step::Io(io) => Closing::Driven(io, seen),
         }
     }
 
-    fn report(
-        &self,
-        done: Option<Done>,
-        ops: OpLog,
-        store_error: Option<StoreError>,
-        error: Option<SessionError>,
-    ) -> Report {
+    async fn drive(self, io: Io, mut seen: Seen) -> Report {
+        let done = drive(&self.shared.sessions, io, &mut seen.ops, &mut seen.store_error).await;
+        self.report(done, seen)
+    }
+
+    fn report(&self, done: Box<Done>, seen: Seen) -> Report {
+        let Seen { ops, store_error, error } = seen;
         // An end is what can be done about a record that does not decode.
-        let is_ended = done.as_ref().is_some_and(|done| done.end().is_some());
-        let error = error.filter(|error| !(is_ended && matches!(error, SessionError::Load(_))));
-        let committed = done.as_ref().and_then(|done| done.result().err()).map(SessionError::Commit);
-        if let Some(done) = &done {
-            self.shared.sessions.counters().count_events(done.events());
-        }
-        Report { done: done.map(Box::new), is_quiet: false, error: error.or(committed), ops, store_error }
+        let error = error.filter(|error| !(done.end().is_some() && matches!(error, SessionError::Load(_))));
+        let error = error.or_else(|| done.result().err().map(SessionError::Commit));
+        self.shared.sessions.counters().count_events(done.events());
+        Report { done: Some(done), is_quiet: false, error, ops, store_error }
     }
 }
 
-/// A commit that was decided, with what the request saw before.
-struct Closing {
-    step: Step,
+/// A commit that was decided.
+enum Closing {
+    /// It waits for the store.
+    Driven(Io, Seen),
+    Settled(Report),
+}
+
+/// What the request saw before its commit.
+struct Seen {
     ops: OpLog,
     store_error: Option<StoreError>,
     error: Option<SessionError>,
 }
 
-/// A commit on its way; resolves to its [`Report`]. Dropping it stops nothing of it.
+/// A commit on its way; resolves to its [`Report`]. Dropping it stops nothing of it: what is left is spawned then,
+/// so that a runtime with a context of its own (tokio) must be there.
 #[must_use = "await it before the response's headers leave"]
 pub struct Commit(Progress);
 
 enum Progress {
     Ready(Option<Report>),
-    Spawned(BoxFuture<'static, Report>),
+    Working(BoxFuture<'static, Report>, Arc<dyn Runtime>),
 }
 
 impl Commit {
-    fn spawn(sessions: &Sessions, work: impl Future<Output = Report> + Send + 'static) -> Self {
-        let mut work = Box::pin(work);
-        // A store that answers at once needs no task. Whoever polls next brings a waker; a panic is the commit's alone.
-        let begin = || work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        match catch_unwind(AssertUnwindSafe(begin)) {
-            Ok(Poll::Ready(report)) => Self(Progress::Ready(Some(report))),
-            Ok(Poll::Pending) => {
-                let work = run(&**sessions.runtime(), work);
-                Self(Progress::Spawned(Box::pin(async move { work.await.unwrap_or_else(|_| interrupted()) })))
-            }
-            Err(_) => Self(Progress::Ready(Some(interrupted()))),
-        }
+    fn of(sessions: &Sessions, work: impl Future<Output = Report> + Send + 'static) -> Self {
+        Self(Progress::Working(Box::pin(work), sessions.runtime().clone()))
     }
 }
 
@@ -232,9 +221,25 @@ impl Future for Commit {
     type Output = Report;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report> {
-        match &mut self.0 {
-            Progress::Ready(report) => Poll::Ready(report.take().unwrap_or_else(interrupted)),
-            Progress::Spawned(work) => work.as_mut().poll(cx),
+        let report = match &mut self.0 {
+            Progress::Ready(report) => report.take().unwrap_or_else(Report::interrupted),
+            // A panic is the commit's alone, as it is in a task.
+            Progress::Working(work, _) => match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(report)) => report,
+                Err(_) => Report::interrupted(),
+            },
+        };
+        self.0 = Progress::Ready(None);
+        Poll::Ready(report)
+    }
+}
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        if let Progress::Working(work, runtime) = mem::replace(&mut self.0, Progress::Ready(None)) {
+            // Where that panics, outside of a runtime that needs its context, it ends as if the process had.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(runtime.spawn(Box::pin(work.map(drop))))));
         }
     }
 }
@@ -243,8 +248,4 @@ impl fmt::Debug for Commit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Commit").finish_non_exhaustive()
     }
-}
-
-fn interrupted() -> Report {
-    Report { error: Some(SessionError::Interrupted), is_quiet: false, ..Report::quiet() }
 }

@@ -127,6 +127,29 @@ async fn a_commit_goes_on_when_nobody_waits_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_commit_that_somebody_waits_for_is_done_in_place() {
+    let w = World::new();
+    let ticket = w.sign_in(1).await;
+    let (spawned, slept) = w.runtime.uses();
+    for waits in [false, true] {
+        let gate = Gate::default();
+        let session = w.open(&ticket);
+        session.update("n", add_one).await.unwrap();
+        if waits {
+            w.store.once(OpKind::Replace, Trouble::Hold(gate.clone()));
+        }
+        let mut commit = Session::commit(&session, Finish::Keep);
+        if waits {
+            assert!(poll_once(&mut commit).is_pending());
+        }
+        gate.open();
+        commit.await.result().unwrap();
+        assert_eq!(w.runtime.uses(), (spawned, slept + usize::from(waits)), "no task, and a timer only to wait");
+    }
+    assert_eq!(w.read(&ticket).await, Some(3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_renewal_that_nobody_waits_for_is_whole() {
     let w = World::new();
     let ticket = w.sign_in(1).await;

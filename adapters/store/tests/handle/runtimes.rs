@@ -13,7 +13,7 @@ use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
 use cloakroom_store::{DynStore, Finish, Session, SessionError, Sessions, StoreFailure};
 use cloakroom_tokio::Tokio;
 
-use crate::common::{TestStore, add_one, cookie, ring};
+use crate::common::{TestStore, add_one, cookie, let_run, poll_once, ring};
 
 /// A runtime of nothing but threads.
 #[derive(Clone, Copy, Debug)]
@@ -129,4 +129,24 @@ fn a_commit_whose_runtime_shuts_down_is_interrupted_and_never_hangs() {
     });
     drop(runtime);
     assert!(matches!(block_on(commit.unwrap()).result(), Err(SessionError::Interrupted)));
+}
+
+#[test]
+fn a_commit_that_is_dropped_where_nothing_can_be_spawned_ends_as_if_the_process_had() {
+    let store = TestStore::default();
+    let gate = crate::common::Gate::default();
+    store.once(cloakroom_core::OpKind::Create, crate::common::Trouble::Hold(gate.clone()));
+    let sessions = Sessions::new(ring(), store.clone(), Tokio);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let commit = runtime.block_on(async {
+        let session = sessions.open([], &RequestInfo::new(), StoreFailure::Refuse);
+        session.insert("n", &0).await.unwrap();
+        let mut commit = Session::commit(&session, Finish::Keep);
+        assert!(poll_once(&mut commit).is_pending());
+        commit
+    });
+    drop(commit);
+    gate.open();
+    runtime.block_on(let_run());
+    assert_eq!(store.live(), 0);
 }

@@ -1,8 +1,8 @@
 //! First presentation, and how long pointers live.
 
 use super::{
-    CHANGE, COMMIT, END, Edit, FINALITY, HONEST_RESULTS, Mutation, NO_LOST_UPDATE, PRESENTATION, PROTOCOL, REST,
-    TIMES_TO_LIVE, renewed, requests, with,
+    ADMISSION, CHANGE, COMMIT, END, Edit, FINALITY, HONEST_RESULTS, Mutation, NO_LOST_UPDATE, PRESENTATION, PROTOCOL,
+    REST, TIMES_TO_LIVE, renewed, requests, with,
 };
 use crate::explore::{
     Kind::{Change, Destroy, Expire, Read, Renew},
@@ -22,9 +22,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "closed_by_the_renewing_request",
         rule: "a pointer stays open until its successor's ticket is first presented, and not only minted",
         edit: Edit {
-            file: REST,
-            find: "let is_first = self.job.standing.presented.as_ref() == Some(&live.key);",
-            replace: "let is_first = true;",
+            file: ADMISSION,
+            find: ".filter(|_| self.presented.as_ref() == Some(&live.key))",
+            replace: "",
         },
         bounds: &[],
         plan: || requests(&[Renew], 0),
@@ -34,9 +34,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "closed_through_the_pointer",
         rule: "first presented is a ticket whose own key is the live record",
         edit: Edit {
-            file: REST,
-            find: "let is_first = self.job.standing.presented.as_ref() == Some(&live.key);",
-            replace: "let is_first = self.job.standing.presented.as_ref().is_none_or(|key| *key == live.key);",
+            file: ADMISSION,
+            find: ".filter(|_| self.presented.as_ref() == Some(&live.key))",
+            replace: ".filter(|_| self.presented.as_ref().is_none_or(|key| *key == live.key))",
         },
         bounds: &[],
         plan: || with(renewed(), &[Read], 0),
