@@ -57,7 +57,8 @@ impl Route {
         progress: &Progress,
     ) -> Result<Vec<Answer>, Failure> {
         match self {
-            Self::Cluster(cluster) => cluster.exec(key, request, progress).await,
+            // Boxed, so that what is asked of one server does not hold the room for it.
+            Self::Cluster(cluster) => Box::pin(cluster.exec(key, request, progress)).await,
             Self::Single(pool) => pool.exec(request.pipeline(), progress).await,
             Self::Users(connection) => {
                 progress.sent();

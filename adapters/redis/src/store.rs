@@ -1,6 +1,11 @@
 //! The store.
 
-use std::{fmt, pin::pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use cloakroom_core::{Members, StoreKey, Stored, Value, Version};
 use cloakroom_runtime::Runtime;
@@ -137,7 +142,7 @@ impl RedisStore {
 
     async fn write(&self, step: &Step, arguments: Arguments<'_>) -> Result<Vec<Answer>, Failure> {
         let progress = Progress::default();
-        self.in_time(self.step(step, arguments, &progress), &progress).await
+        self.in_time(pin!(self.step(step, arguments, &progress)), &progress).await
     }
 
     async fn read(&self, key: &[u8], progress: &Progress) -> Result<Option<Stored>, Failure> {
@@ -190,10 +195,10 @@ impl RedisStore {
 
     pub(crate) async fn in_time<T>(
         &self,
-        steps: impl Future<Output = Result<T, Failure>>,
+        steps: Pin<&mut impl Future<Output = Result<T, Failure>>>,
         progress: &Progress,
     ) -> Result<T, Failure> {
-        match select(pin!(steps), self.0.env.runtime.sleep(self.0.env.settings.deadline)).await {
+        match select(steps, self.0.env.runtime.sleep(self.0.env.settings.deadline)).await {
             Either::Left((result, _)) => result,
             Either::Right(_) => Err(match progress.is_sent() {
                 false => Failure::unsent(Fault::TimedOut, "no connection was there in time"),
@@ -214,13 +219,14 @@ impl Store for RedisStore {
                 other => other,
             }
         };
-        self.in_time(steps, &progress).await.map_err(|failure| failure.into_error(false, &[key]))
+        self.in_time(pin!(steps), &progress).await.map_err(|failure| failure.into_error(false, &[key]))
     }
 
     async fn create(&self, key: &StoreKey, value: &Value, ttl: Duration) -> Result<Created, StoreError> {
         let full = self.key(key);
         let progress = Progress::default();
-        let answers = self.in_time(self.exec(&full, Request::create(&full, value, ttl), &progress), &progress).await;
+        let answers =
+            self.in_time(pin!(self.exec(&full, Request::create(&full, value, ttl), &progress)), &progress).await;
         let created = answers.and_then(|answers| wire::created(answers, value));
         created.map_err(|failure| failure.into_error(true, &[key]))
     }
@@ -283,7 +289,8 @@ impl Directory for RedisStore {
     async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Result<(), StoreError> {
         let full = self.index_key(index);
         let progress = Progress::default();
-        let answers = self.in_time(self.exec(&full, Request::unenroll(&full, member), &progress), &progress).await;
+        let answers =
+            self.in_time(pin!(self.exec(&full, Request::unenroll(&full, member), &progress)), &progress).await;
         answers.and_then(wire::indexed).map_err(|failure| failure.into_error(true, &[index, member]))
     }
 
@@ -298,7 +305,7 @@ impl Directory for RedisStore {
                 other => other,
             }
         };
-        let members = self.in_time(steps, &progress).await.and_then(wire::listed);
+        let members = self.in_time(pin!(steps), &progress).await.and_then(wire::listed);
         members.map_err(|failure| failure.into_error(false, &[index]))
     }
 }

@@ -1,6 +1,6 @@
 //! Walks over the keys of the servers: `SCAN`, page by page, on one master after the other.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, pin::pin, sync::Arc};
 
 use cloakroom_core::StoreKey;
 use cloakroom_store::{Fault, StoreError};
@@ -65,7 +65,7 @@ impl RedisWalk {
     /// As a load. One that was not answered can be tried again while the connection is there.
     pub async fn next_page(&mut self) -> Result<Option<Vec<StoreKey>>, StoreError> {
         let store = self.store.clone();
-        store.in_time(self.page(), &Progress::default()).await.map_err(|failure| failure.into_error(false, &[]))
+        store.in_time(pin!(self.page()), &Progress::default()).await.map_err(|failure| failure.into_error(false, &[]))
     }
 
     async fn page(&mut self) -> Result<Option<Vec<StoreKey>>, Failure> {

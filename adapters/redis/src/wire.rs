@@ -31,14 +31,14 @@ impl Request {
     /// Reads the value and how long it has left. These two need not be one step: a value belongs to the version that it
     /// is, whatever its time to live has become.
     pub(crate) fn load(key: &[u8]) -> Self {
-        let (mut get, mut pttl) = (cmd("GET"), cmd("PTTL"));
+        let [mut get, mut pttl] = ["GET", "PTTL"].map(|name| command(name, 1, key.len()));
         get.arg(key);
         pttl.arg(key);
         Self::of([get, pttl])
     }
 
     pub(crate) fn create(key: &[u8], value: &Value, ttl: Duration) -> Self {
-        let mut set = cmd("SET");
+        let mut set = command("SET", 5, key.len() + value.len());
         set.arg(key).arg(value.as_bytes()).arg("NX").arg("PX").arg(millis(ttl));
         Self::of([set])
     }
@@ -70,6 +70,15 @@ impl Request {
         }
         pipeline
     }
+}
+
+/// Begins a command with so many arguments after its name, which are texts of so many bytes and a few numbers.
+fn command(name: &str, arguments: usize, bytes: usize) -> Cmd {
+    /// For the name and the numbers.
+    const REST: usize = 64;
+    let mut command = Cmd::with_capacity(1 + arguments, bytes + REST);
+    command.arg(name);
+    command
 }
 
 /// A step that a script does on the server.
@@ -104,12 +113,15 @@ impl Step {
         self.request("EVAL", self.source, arguments)
     }
 
-    fn request(&self, command: &str, script: &str, arguments: &Arguments<'_>) -> Request {
-        let mut eval = cmd(command);
+    fn request(&self, name: &str, script: &str, arguments: &Arguments<'_>) -> Request {
+        let len = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+        let (value, member) = (arguments.value.map(Value::as_bytes), arguments.member.map(StoreKey::as_bytes));
+        let data = script.len() + arguments.key.len() + len(arguments.expected) + len(value) + len(member);
+        let mut eval = command(name, 9, data);
         eval.arg(script).arg(1).arg(arguments.key).arg(u8::from(arguments.waits)).arg(arguments.expected);
         // What is not there is no argument.
-        eval.arg(arguments.value.map(Value::as_bytes)).arg(arguments.ttl.map(millis));
-        eval.arg(arguments.member.map(StoreKey::as_bytes)).arg(arguments.limit.map(|limit| limit.min(MAX_LIMIT)));
+        eval.arg(value).arg(arguments.ttl.map(millis));
+        eval.arg(member).arg(arguments.limit.map(|limit| limit.min(MAX_LIMIT)));
         Request::of([eval])
     }
 }
