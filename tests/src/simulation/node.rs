@@ -38,7 +38,8 @@ pub(super) fn current() -> No {
 pub(super) struct Work<T> {
     no: No,
     is_dead: Arc<AtomicBool>,
-    inner: BoxFuture<'static, T>,
+    /// There until this is dropped.
+    inner: Option<BoxFuture<'static, T>>,
 }
 
 impl<T> Future for Work<T> {
@@ -48,10 +49,21 @@ impl<T> Future for Work<T> {
         if self.is_dead.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
-        let before = CURRENT.replace(self.no);
-        let poll = self.inner.as_mut().poll(context);
+        let no = self.no;
+        let Some(inner) = &mut self.inner else { return Poll::Pending };
+        let before = CURRENT.replace(no);
+        let poll = inner.as_mut().poll(context);
         CURRENT.set(before);
         poll
+    }
+}
+
+impl<T> Drop for Work<T> {
+    /// What it spawns when it is dropped is the request's as well.
+    fn drop(&mut self) {
+        let before = CURRENT.replace(self.no);
+        self.inner = None;
+        CURRENT.set(before);
     }
 }
 
@@ -64,7 +76,7 @@ pub(super) struct NodeRuntime {
 
 impl NodeRuntime {
     pub(super) fn work<T>(&self, no: No, inner: BoxFuture<'static, T>) -> Work<T> {
-        Work { no, is_dead: Arc::clone(&self.is_dead), inner }
+        Work { no, is_dead: Arc::clone(&self.is_dead), inner: Some(inner) }
     }
 }
 
