@@ -163,6 +163,8 @@ fn a_demo_that_serves_without(setting: Setting) {
             down(within(DEADLINE, &client, method, path));
         }
         down(within(DEADLINE, &client.presenting("theme=dark"), "PUT", "/api/session/a"));
+        // It cannot say that nobody is signed in.
+        down(within(DEADLINE, &client, "GET", "/api/me"));
     }
     cell.redis_mut().restart();
     for number in 0..3 {

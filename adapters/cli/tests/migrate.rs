@@ -171,7 +171,7 @@ fn what_was_left_before_the_last_step_is_finished() {
             assert_eq!(store.load(&key(name)).await.unwrap().unwrap().value, there, "{name}");
         }
     });
-    let nothing = "0 entries moved, 0 members of users' indexes; 0 members of sessions that are gone dropped\n";
+    let nothing = "0 entries moved, 0 members of users' indexes; 0 members that nobody needs any more dropped\n";
     assert_eq!(stdout(&files.migrate(&[])), format!("{nothing}nothing is left in the old store\n"));
 }
 

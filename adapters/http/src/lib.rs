@@ -44,7 +44,7 @@
 //! | `501 unsupported` | the store keeps no indexes |
 //! | `503 failed` | the store failed, and nothing happened; `Cloakroom-Fault` says whose fault it was |
 //! | `504 unknown` | the store failed: it happened, did not, or will happen later; `Cloakroom-Fault` likewise |
-//! | `4xx refused` | the request never reached the store: 400 malformed, 401 no token, 404 no such path, 405, 408, 413, 421, 428 no condition |
+//! | `4xx refused` | the request never reached the store: 400 malformed, 401 no token, 404 no such path, 405, 408, 413, 421, 428 no condition; and 431, a head that is too large, without a word |
 //!
 //! An answer whose status and word are no row of these tables is none of the service's: a proxy's, or that of another server. It
 //! proves nothing; a `404` without its word is no absent session. [`answer::read`] is all of it, a pure function.

@@ -73,7 +73,8 @@ impl fmt::Display for OpenError {
 impl Error for OpenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Io(_, error) => Some(error),
+            // Its words are said already.
+            Self::Io(_, error) => error.source(),
             _ => None,
         }
     }

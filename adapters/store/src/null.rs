@@ -12,7 +12,7 @@ use crate::{
 /// A store that keeps nothing: sessions are off, and every operation is an error that says so.
 ///
 /// Nothing ever happened: the errors are [failed](StoreError::failed), the fault is [`Fault::Refused`]. A request that never
-/// touches its session is served as ever; any other is refused, or served with an empty session that cannot be written,
+/// touches its session, or comes without a ticket and only reads, is served as ever; any other is refused, or served with an empty session that cannot be written,
 /// as [`StoreFailure`](crate::StoreFailure) says. It is no place for tests to throw sessions at: an empty store would
 /// sign people out without a word.
 ///

@@ -65,11 +65,12 @@ impl fmt::Display for SessionError {
 impl Error for SessionError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Commit(error) => Some(error),
-            Self::Edit(error) => Some(error),
-            Self::Load(error) => Some(error),
-            Self::Roster(error) => Some(error),
-            Self::Store(error) => Some(error),
+            // Its words are said already.
+            Self::Commit(error) => error.source(),
+            Self::Edit(error) => error.source(),
+            Self::Load(error) => error.source(),
+            Self::Roster(error) => error.source(),
+            Self::Store(error) => error.source(),
             Self::Closed | Self::Interrupted | Self::Unavailable => None,
         }
     }

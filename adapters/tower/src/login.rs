@@ -39,7 +39,8 @@ pub struct Principal<U, N = Main> {
 }
 
 impl<U: DeserializeOwned, N: SessionName> Principal<U, N> {
-    /// Asks a session; for services that are not axum handlers.
+    /// Asks a session; for services that are not axum handlers. `None` also where the store is down and the request is served
+    /// without a session: routes that need somebody take [`RequireLogin`], which refuses then.
     ///
     /// # Errors
     ///

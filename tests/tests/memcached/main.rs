@@ -16,6 +16,7 @@ mod limits;
 mod operations;
 mod script;
 mod several;
+mod tool;
 mod trace;
 mod warnings;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         ("limits", limits::TESTS, &memcached),
         ("operations", operations::TESTS, &memcached),
         ("several", several::TESTS, &memcached),
+        ("tool", tool::TESTS, &memcached),
         // Its servers are scripts.
         ("trace", trace::TESTS, &Require::Available),
         ("warnings", warnings::TESTS, &memcached),

@@ -4,11 +4,12 @@ use cloakroom_tests::{
     demo::{Demo, tool},
     servers::{Service, ServiceOptions},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 tests! {
     a_demo_keeps_its_sessions_in_a_service,
     a_demo_without_the_token_says_so,
+    sessions_in_a_service_are_listed_and_revoked,
 }
 
 const TOKEN: &str = "one-0123456789.abcdef";
@@ -41,4 +42,25 @@ fn a_demo_without_the_token_says_so() {
         assert!(said.contains(&service.url()) && said.contains("401: unauthorized"), "{said}");
         assert!(!said.contains("another-0123456789"), "{said}");
     }
+}
+
+fn sessions_in_a_service_are_listed_and_revoked() {
+    let service = Service::start(ServiceOptions::new("memory:").token(TOKEN));
+    let demo = Demo::with(&["--store", &service.url()], &[("CLOAKROOM_HTTP_TOKEN", TOKEN)]);
+    let mut visitor = demo.client();
+    let login = json!({ "user": "alice", "password": demo.password("alice") }).to_string();
+    assert_eq!(visitor.visit("POST", "/api/login", Some(&login)).status, 200);
+    let sessions = |options: &[&str], token| {
+        let mut command = tool(&["sessions"]);
+        command.args(options).args(["--user", "alice", "--store", &service.url()]).env("CLOAKROOM_HTTP_TOKEN", token);
+        command.output().unwrap()
+    };
+    let listed: Value = serde_json::from_slice(&sessions(&["list", "--json"], TOKEN).stdout).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    let refused = sessions(&["revoke", "--all"], "another-0123456789");
+    assert!(!refused.status.success(), "{refused:?}");
+    assert_eq!(visitor.send("GET", "/api/me", None).status, 200);
+    let revoked = sessions(&["revoke", "--all"], TOKEN);
+    assert!(revoked.status.success(), "{revoked:?}");
+    assert_eq!(visitor.send("GET", "/api/me", None).status, 401);
 }

@@ -11,7 +11,7 @@ use axum::{
     routing::{delete, get, post},
 };
 use cloakroom_core::{Handle, RosterError};
-use cloakroom_tower::{Principal, Session, cloakroom_store::SessionError};
+use cloakroom_tower::{Session, cloakroom_store::SessionError};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
@@ -131,7 +131,8 @@ async fn sudo(State(app): State<App>, session: Session, body: Result<Bytes, Byte
 }
 
 async fn signed_in(session: &Session) -> Result<User, Failure> {
-    Principal::of(session).await?.map(Principal::into_inner).ok_or_else(Failure::not_signed_in)
+    // A store that is down signs nobody out, also where requests are served without a session.
+    session.with(|loaded| loaded.principal()).await?.ok_or_else(Failure::not_signed_in)
 }
 
 /// Reads a body, whatever its content type says.

@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// may share: `redis://USER:PASSWORD@HOST:PORT/DATABASE`, `redis+unix:///PATH`,
     /// `redis+sentinel://HOST:PORT,HOST:PORT/MASTER`, `redis+cluster://HOST:PORT,HOST:PORT`, with `rediss` for TLS;
     /// `memcached://HOST:PORT,HOST:PORT`, which keeps no index of a user's sessions,
-    /// so that the blog, which limits those, lets nobody in; `http://HOST:PORT` or `https://..`, a `cloakroom serve`, whose token
+    /// so that the blog neither lists nor limits those; `http://HOST:PORT` or `https://..`, a `cloakroom serve`, whose token
     /// is in CLOAKROOM_HTTP_TOKEN. They must be there when the demo starts, and may come and go later.
     ///
     /// `cookie:` holds sessions in the cookie, sealed, and keeps nothing: a copy of a cookie works until its deadline, whatever

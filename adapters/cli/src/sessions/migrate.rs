@@ -71,7 +71,7 @@ struct Summary {
     skipped: u64,
     /// Memberships in users' indexes that were moved.
     members: u64,
-    /// Memberships whose session is gone, which were dropped.
+    /// Memberships that were dropped: the session is gone, or the new store keeps no index.
     stale: u64,
     /// Entries and indexes that are in the old store at the end.
     left: u64,
@@ -194,24 +194,25 @@ async fn move_members(
     summary: &mut Summary,
     progress: &mut Progress,
 ) -> anyhow::Result<()> {
-    let (Some(from), Some(to)) = (old.store.as_dyn().directory(), new.store.as_dyn().directory()) else {
-        return Ok(());
-    };
+    let Some(from) = old.store.as_dyn().directory() else { return Ok(()) };
+    // Where the new store keeps no index, nothing reads the old one's any more.
+    let to = new.store.as_dyn().directory();
     let mut walk = Walk::indexes(&old.store, &options.prefix.prefix)?;
     while let Some(page) = walk.next_page().await? {
         for index in page {
             let members = from.list(&index, usize::MAX).await.context("an index could not be listed")?.keys;
             let go = async |member: StoreKey| -> Result<bool, StoreError> {
                 let is_there = Store::load(stores, &member).await?.is_some();
-                if is_there {
+                let to = to.filter(|_| is_there);
+                if let Some(to) = to {
                     to.enroll(&index, &member, *options.members_for).await?;
                 }
                 from.unenroll(&index, &member).await?;
-                Ok(is_there)
+                Ok(to.is_some())
             };
             let mut moves = stream::iter(members).map(go).buffer_unordered(AT_A_TIME);
-            while let Some(is_there) = moves.next().await {
-                match is_there.context("an index could not be moved")? {
+            while let Some(is_moved) = moves.next().await {
+                match is_moved.context("an index could not be moved")? {
                     false => summary.stale += 1,
                     true => summary.members += 1,
                 }
@@ -237,7 +238,7 @@ impl Summary {
     fn text(&self) -> String {
         let Self { moved, skipped, members, stale, left } = *self;
         let mut text = format!(
-            "{} moved, {} of users' indexes; {} of sessions that are gone dropped\n",
+            "{} moved, {} of users' indexes; {} that nobody needs any more dropped\n",
             counted(moved, "entry", "entries"),
             counted(members, "member", "members"),
             counted(stale, "member", "members"),

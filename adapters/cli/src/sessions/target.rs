@@ -23,6 +23,8 @@ use crate::{
 pub(super) struct StoreArgs {
     /// The store: `redb:PATH`, or a Redis: redis://.., rediss://.., redis+unix://.., redis+sentinel://.. or redis+cluster://..
     ///
+    /// `list` and `revoke` take a session service, too, which lists no keys: http://.. or https://.., its token in CLOAKROOM_HTTP_TOKEN.
+    ///
     /// A file must not be open in a server meanwhile. Others can see the command lines of your processes: where a URL has a
     /// password, `env:NAME` names a variable that has the URL.
     #[arg(long, value_name = "URL|env:NAME")]

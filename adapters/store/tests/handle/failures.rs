@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use cloakroom_core::{End, LoadError, OpKind};
-use cloakroom_store::{Finish, Report, Session, SessionError, StoreFailure};
+use cloakroom_core::{CommitError, End, LoadError, OpKind, RequestInfo, StoreKey, Value, Version};
+use cloakroom_store::{Fault, Finish, NullStore, Report, Session, SessionError, Sessions, Store as _, StoreFailure};
+use cloakroom_tokio::Tokio;
 use tokio::time::{Instant, timeout};
 
-use crate::common::{DEADLINE, Trouble, World, poll_once};
+use crate::common::{DEADLINE, Trouble, World, poll_once, ring};
 
 /// A session whose store is down, for a request that is served without one.
 async fn without() -> (World, String, Session) {
@@ -162,4 +163,36 @@ async fn an_end_that_failed_makes_nothing_good() {
     let report = Session::commit(&session, Finish::Keep).await;
     assert!(report.result().is_err());
     assert_eq!((report.cookie().name(), report.end()), ("keep", Some(End::Failed)));
+}
+
+#[tokio::test]
+async fn where_sessions_are_off_every_operation_says_so() {
+    let sessions = Sessions::new(ring(), NullStore, Tokio);
+    let ticket = World::new().sign_in(1).await;
+    let open = |cookie: &str| sessions.open([cookie.as_bytes()], &RequestInfo::new(), StoreFailure::Refuse);
+
+    let stranger = open("");
+    assert_eq!(stranger.get::<u64>("n").await.unwrap(), None);
+    Session::commit(&stranger, Finish::Keep).await.result().unwrap();
+
+    let writer = open("");
+    writer.insert("n", &1).await.unwrap();
+    let report = Session::commit(&writer, Finish::Keep).await;
+    assert!(matches!(report.result(), Err(SessionError::Commit(CommitError::Store))), "{:?}", report.result());
+    assert_eq!(report.cookie().name(), "keep");
+
+    let Err(SessionError::Store(error)) = open(&ticket).get::<u64>("n").await else { panic!("it was read") };
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!((error.fault(), source.to_string().as_str()), (Fault::Refused, "sessions are off: there is no store"));
+
+    let (key, value, version) =
+        (StoreKey::new("a").unwrap(), Value::from(vec![1_u8]), Version::from_bytes(Value::from(vec![1_u8])));
+    let ttl = Duration::from_secs(1);
+    let errors = [
+        NullStore.create(&key, &value, ttl).await.unwrap_err(),
+        NullStore.replace(&key, &version, &value, ttl).await.unwrap_err(),
+        NullStore.touch(&key, &version, &value, ttl).await.unwrap_err(),
+        NullStore.remove(&key, &version).await.unwrap_err(),
+    ];
+    assert!(errors.iter().all(|error| error.fault() == Fault::Refused && !error.may_have_happened()), "{errors:?}");
 }

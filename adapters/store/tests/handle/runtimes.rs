@@ -138,12 +138,12 @@ fn a_commit_that_is_dropped_where_nothing_can_be_spawned_ends_as_if_the_process_
     store.once(cloakroom_core::OpKind::Create, crate::common::Trouble::Hold(gate.clone()));
     let sessions = Sessions::new(ring(), store.clone(), Tokio);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let commit = runtime.block_on(async {
+    let mut commit = None;
+    runtime.block_on(async {
         let session = sessions.open([], &RequestInfo::new(), StoreFailure::Refuse);
         session.insert("n", &0).await.unwrap();
-        let mut commit = Session::commit(&session, Finish::Keep);
-        assert!(poll_once(&mut commit).is_pending());
-        commit
+        let commit = commit.insert(Session::commit(&session, Finish::Keep));
+        assert!(poll_once(commit).is_pending());
     });
     drop(commit);
     gate.open();

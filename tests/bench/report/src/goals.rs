@@ -150,6 +150,19 @@ fn redis(figures: &Figures, goals: &mut Vec<Goal>) {
                     is: of(&peer.system, "requests") / of(OURS, "requests"),
                     at_most: 1.0,
                 });
+                let framework = peer.system.split('-').next().filter(|name| ["actix", "poem"].contains(name));
+                if let Some(framework) = framework {
+                    // Visits of a framework without sessions are alike.
+                    let floor = |name| value(figures, &bench.replace("change", "read"), name, "processor time");
+                    goals.push(Goal {
+                        name: format!(
+                            "{bench}: processor time added to axum, by what {} adds to {framework}",
+                            peer.system
+                        ),
+                        is: (of(OURS, "processor time") - floor("axum")) / (peer.value - floor(framework)),
+                        at_most: 1.0,
+                    });
+                }
             }
         }
     }

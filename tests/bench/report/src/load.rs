@@ -22,28 +22,35 @@ pub(crate) fn measure(
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
     let connections: &[usize] = if quick { &[16] } else { &[1, 16, 128] };
-    let cells: Vec<_> = connections.iter().flat_map(|&connections| VISITS.map(|visit| (visit, connections))).collect();
-    rounds(&programs.with_redis(), &cells, 7, if quick { 1 } else { 3 }, order, figures)
+    let seconds = if quick { 1 } else { 3 };
+    let cells = |visits: &[&'static str]| -> Vec<_> {
+        connections.iter().flat_map(|&connections| visits.iter().map(move |&visit| (visit, connections))).collect()
+    };
+    // Without sessions all visits are alike.
+    let systems = [(programs.with_redis(), cells(&VISITS)), (programs.bare(), cells(&VISITS[..1]))];
+    rounds(&systems, 7, seconds, order, figures)
 }
 
-/// Loads each system in each of these ways, so often, for so many seconds.
+/// Systems, and how they are loaded: a visit, and the number of connections.
+type Load<'a> = (Vec<System>, Vec<(&'a str, usize)>);
+
+/// Loads each system in each of its ways, so often, for so many seconds.
 pub(crate) fn rounds(
-    systems: &[System],
-    cells: &[(&str, usize)],
+    systems: &[Load<'_>],
     rounds: usize,
     seconds: u64,
     order: &mut Order,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
     let redis = Redis::start(Options::new());
-    let mut servers = Vec::new();
-    for system in systems {
+    let (mut servers, mut turns) = (Vec::new(), Vec::new());
+    for (system, cells) in systems.iter().flat_map(|(systems, cells)| systems.iter().map(move |system| (system, cells)))
+    {
+        turns.extend(cells.iter().map(|cell| (servers.len(), *cell)));
         let server = Server::start(system, &redis.url())?;
         let cookies = server.sessions(SESSIONS)?;
         servers.push((server, cookies));
     }
-    let mut turns: Vec<_> =
-        (0..servers.len()).flat_map(|server| cells.iter().map(move |cell| (server, *cell))).collect();
     let mut all = Figures::default();
     for round in 1..=rounds {
         order.shuffle(&mut turns);

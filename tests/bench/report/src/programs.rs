@@ -56,6 +56,12 @@ impl Programs {
         self.systems.iter().filter(is_one).cloned().collect()
     }
 
+    /// Returns their frameworks, without sessions.
+    pub(crate) fn bare(&self) -> Vec<System> {
+        let is_one = |system: &&System| ["actix", "axum", "poem"].contains(&&*system.name);
+        self.systems.iter().filter(is_one).cloned().collect()
+    }
+
     /// Returns the servers on each runtime.
     pub(crate) fn on_runtimes(&self) -> Vec<System> {
         self.systems.iter().filter(|system| system.is_of("bench-runtimes")).cloned().collect()

@@ -9,5 +9,5 @@ pub(crate) fn measure(
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
     let cells: &[_] = if quick { &[("read", 16)] } else { &[("read", 16), ("change", 16)] };
-    rounds(&programs.on_runtimes(), cells, 7, if quick { 1 } else { 3 }, order, figures)
+    rounds(&[(programs.on_runtimes(), cells.to_vec())], 7, if quick { 1 } else { 3 }, order, figures)
 }

@@ -65,7 +65,7 @@ impl Place {
     pub(crate) fn entries(&self) -> anyhow::Result<u64> {
         Ok(match self {
             Self::Memory(store) => store.metrics().entries as u64,
-            Self::Redb(store, ..) => store.metrics().entries as u64,
+            Self::Redb(store, ..) => store.metrics().entries,
             Self::Redis(_, server) => {
                 let keyspace = server.info("keyspace");
                 let keys = keyspace.get("db0").and_then(|db| db.strip_prefix("keys=")?.split(',').next());
