@@ -14,7 +14,7 @@ pub(crate) fn measure(
     quick: bool,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
-    let (rounds, millis) = if quick { (3, "10") } else { (7, "100") };
+    let (rounds, millis) = if quick { (2, "10") } else { (7, "100") };
     let mut systems = programs.in_process();
     let mut all = Figures::default();
     for round in 1..=rounds {
