@@ -85,7 +85,8 @@ impl Data {
 
     /// Removes all values.
     pub fn clear(&mut self) {
-        self.changed = self.base.iter().map(|(key, _)| (key.to_owned(), None)).collect();
+        let keys = self.base.iter().filter_map(|(key, _)| str::from_utf8(key).ok());
+        self.changed = keys.map(|key| (key.to_owned(), None)).collect();
     }
 
     /// Goes back to what was loaded.
@@ -95,8 +96,14 @@ impl Data {
 
     /// Returns the keys and the JSON text of their values, ordered by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        // It was seen to be UTF-8 when it was read, so that nothing is left out.
+        self.iter_bytes().filter_map(|(key, raw)| Some((str::from_utf8(key).ok()?, str::from_utf8(raw).ok()?)))
+    }
+
+    /// The same as bytes.
+    fn iter_bytes(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut base = self.base.iter().peekable();
-        let mut changed = self.changed.iter().map(|(key, change)| (key.as_str(), change)).peekable();
+        let mut changed = self.changed.iter().map(|(key, change)| (key.as_bytes(), change)).peekable();
         // Both are in order.
         iter::from_fn(move || {
             loop {
@@ -111,7 +118,7 @@ impl Data {
                     (_, Some(_)) => changed.next(),
                 };
                 if let Some((key, Some(value))) = change {
-                    return Some((key, value.as_str()));
+                    return Some((key, value.as_str().as_bytes()));
                 }
             }
         })
@@ -121,11 +128,11 @@ impl Data {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let separators = iter::once(b'{').chain(iter::repeat(b','));
         let mut is_empty = true;
-        for ((key, raw), separator) in self.iter().zip(separators) {
+        for ((key, raw), separator) in self.iter_bytes().zip(separators) {
             out.push(separator);
             push_text(out, key);
             out.push(b':');
-            out.extend_from_slice(raw.as_bytes());
+            out.extend_from_slice(raw);
             is_empty = false;
         }
         out.extend_from_slice(if is_empty { b"{}" } else { b"}" });
@@ -140,12 +147,12 @@ impl Data {
 
     /// Tells whether there are no values.
     pub fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
+        self.iter_bytes().next().is_none()
     }
 
     /// Returns the number of values.
     pub fn len(&self) -> usize {
-        self.iter().count()
+        self.iter_bytes().count()
     }
 
     /// Tells whether a value differs from what was loaded, as JSON.
@@ -190,12 +197,9 @@ impl Base {
         str::from_utf8(self.slots[index].value.of(bytes)).ok()
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let bytes = self.bytes.as_ref().map(Value::as_bytes).unwrap_or_default();
-        // It was seen to be UTF-8 when it was read, so that nothing is left out.
-        self.slots.iter().filter_map(|slot| {
-            Some((str::from_utf8(slot.key(bytes)).ok()?, str::from_utf8(slot.value.of(bytes)).ok()?))
-        })
+        self.slots.iter().map(|slot| (slot.key(bytes), slot.value.of(bytes)))
     }
 }
 

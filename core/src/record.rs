@@ -160,32 +160,68 @@ impl fmt::Display for Nonce {
 }
 
 /// The nonces of the last [`NONCES_KEPT`] commits, oldest first.
+///
+/// They are kept as text: every commit reads and writes all of them, and looks at none.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Nonces {
-    kept: [Nonce; NONCES_KEPT],
+    kept: [[u8; Nonce::CHARS]; NONCES_KEPT],
     len: u8,
 }
+
+/// The bytes that are characters of base64url.
+const IS_URL_SAFE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        byte += 1;
+    }
+    table
+};
 
 impl Nonces {
     /// Adds the newest, dropping the oldest when there are too many.
     pub fn push(&mut self, nonce: Nonce) {
+        let mut chars = [0; Nonce::CHARS];
+        nonce.text(&mut chars);
+        self.push_unchecked(chars);
+    }
+
+    /// Adds the newest as text; `None` where that is no nonce.
+    pub(crate) fn push_chars(&mut self, text: &[u8]) -> Option<()> {
+        let chars: [u8; Nonce::CHARS] = text.try_into().ok()?;
+        // All are looked at: no branch is cheaper than many.
+        let are_url_safe = chars.iter().fold(true, |all, byte| all & IS_URL_SAFE[usize::from(*byte)]);
+        // The last character is of four bits: of those that end with two zero bits.
+        let is_canonical = b"AEIMQUYcgkosw048".contains(&chars[Nonce::CHARS - 1]);
+        (are_url_safe && is_canonical).then(|| self.push_unchecked(chars))
+    }
+
+    fn push_unchecked(&mut self, chars: [u8; Nonce::CHARS]) {
         if usize::from(self.len) == NONCES_KEPT {
             self.kept.rotate_left(1);
-            self.kept[NONCES_KEPT - 1] = nonce;
+            self.kept[NONCES_KEPT - 1] = chars;
         } else {
-            self.kept[usize::from(self.len)] = nonce;
+            self.kept[usize::from(self.len)] = chars;
             self.len += 1;
         }
     }
 
+    /// Returns the texts, oldest first.
+    pub(crate) fn texts(&self) -> &[[u8; Nonce::CHARS]] {
+        &self.kept[..usize::from(self.len)]
+    }
+
     /// Returns them, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = Nonce> + '_ {
-        self.kept[..usize::from(self.len)].iter().copied()
+        self.texts().iter().filter_map(|text| Nonce::from_chars(text))
     }
 
     /// Tells whether a commit is among them.
     pub fn contains(&self, nonce: Nonce) -> bool {
-        self.iter().any(|kept| kept == nonce)
+        let mut chars = [0; Nonce::CHARS];
+        nonce.text(&mut chars);
+        self.texts().contains(&chars)
     }
 }
 
@@ -202,5 +238,42 @@ impl Unknown {
     /// Returns the fields' names and JSON texts.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Nonce, Nonces};
+    use crate::limits::NONCES_KEPT;
+
+    #[test]
+    fn a_nonce_that_is_kept_as_text_is_one() {
+        let text = Nonce::from_bytes([0x1f, 0xfe, 3, 4, 0xfb, 0xff, 7, 0xf8]).to_string().into_bytes();
+        let mut taken = 0;
+        for at in 0..text.len() {
+            for byte in 0..=u8::MAX {
+                let mut other = text.to_vec();
+                other[at] = byte;
+                let mut nonces = Nonces::default();
+                let is_taken = nonces.push_chars(&other).is_some();
+                assert_eq!(nonces.iter().next(), Nonce::from_chars(&other), "{}", other.escape_ascii());
+                taken += usize::from(is_taken);
+            }
+            assert_eq!(Nonces::default().push_chars(&text[..at]), None);
+        }
+        assert_eq!(taken, 10 * 64 + 16);
+    }
+
+    #[test]
+    fn the_last_ones_are_kept() {
+        let nonce = |n: usize| Nonce::from_bytes((n as u64).to_be_bytes());
+        let mut nonces = Nonces::default();
+        for n in 0..3 * NONCES_KEPT {
+            nonces.push(nonce(n));
+            let first = (n + 1).saturating_sub(NONCES_KEPT);
+            assert!(nonces.iter().eq((first..=n).map(nonce)), "{n}");
+            assert!(nonces.contains(nonce(first)) && nonces.contains(nonce(n)) && !nonces.contains(nonce(n + 1)));
+            assert!(first == 0 || !nonces.contains(nonce(first - 1)));
+        }
     }
 }

@@ -1,17 +1,16 @@
 //! Looks whether the server keeps what it is given.
 
-use redis::{Pipeline, Value as Answer, cmd};
+use redis::Value as Answer;
 
-use crate::connection::Connection;
+use crate::{connection::Connection, resp::Commands};
 
 /// Warns, where the server says how it is set up and that may lose sessions, or bring back what was ended. Tells whether it
 /// answered; one that does not say is left alone.
 pub(crate) async fn warn(connection: &Connection) -> bool {
-    let (mut config, mut questions) = (cmd("CONFIG"), Pipeline::with_capacity(3));
-    config.arg("GET").arg("save");
-    let info = |section: &str| cmd("INFO").arg(section).take();
-    questions.add_command(info("memory")).add_command(info("persistence")).add_command(config);
-    let Ok(answers) = connection.exec(&questions).await else { return false };
+    let mut questions = Commands::of(&["INFO", "memory"]);
+    questions.append(&Commands::of(&["INFO", "persistence"]));
+    questions.append(&Commands::of(&["CONFIG", "GET", "save"]));
+    let Ok(answers) = connection.exec(&questions.ask()).await else { return false };
     let [memory, persistence, save] = answers.as_slice() else { return true };
     if let Some(policy) = evicts(memory) {
         tracing::warn!(

@@ -12,18 +12,18 @@ use std::{
 
 use cloakroom_store::Fault;
 use futures_util::future::try_join_all;
-use redis::{ServerErrorKind, Value as Answer, cmd};
+use redis::{ServerErrorKind, Value as Answer};
 
 use crate::{
     agree,
     connection::Connection,
-    dial::{Dial, question},
+    dial::Dial,
     env::Env,
     failure::{Failure, code_of},
     pool::{Pool, Progress},
+    resp::{Ask, Commands},
     server::Server,
     slot,
-    wire::Request,
 };
 
 /// How often one request lets itself be sent on.
@@ -89,12 +89,7 @@ impl Cluster {
         try_join_all(masters.iter().map(|node| node.pool.connect())).await
     }
 
-    pub(crate) async fn exec(
-        &self,
-        key: &[u8],
-        request: &Request,
-        progress: &Progress,
-    ) -> Result<Vec<Answer>, Failure> {
+    pub(crate) async fn exec(&self, key: &[u8], ask: &Ask<'_>, progress: &Progress) -> Result<Vec<Answer>, Failure> {
         let slot = slot::of(key);
         let mut node = self.master(slot).await?;
         let (mut asking, mut has_looked) = (None, false);
@@ -103,8 +98,13 @@ impl Cluster {
                 // The nodes do not agree yet.
                 self.env.runtime.sleep(PAUSE).await;
             }
-            let commands = asking.as_ref().unwrap_or_else(|| request.pipeline());
-            let answers = match self.watched(node.pool.exec(commands, progress)).await {
+            let said = async {
+                match &asking {
+                    None => node.pool.exec(ask, progress).await,
+                    Some(asking) => node.pool.exec(&Commands::ask(asking), progress).await,
+                }
+            };
+            let answers = match self.watched(said).await {
                 Ok(answers) => answers,
                 // Nothing was asked yet, and another may be the master by now.
                 Err(failure) if !failure.is_sent && !mem::replace(&mut has_looked, true) => {
@@ -124,7 +124,7 @@ impl Cluster {
                 return Ok(if asking.is_some() { without_asking(answers) } else { answers });
             };
             progress.refused();
-            asking = redirect.is_ask.then(|| request.asking());
+            asking = redirect.is_ask.then(|| Commands::asked(ask).asking());
             node = match self.follow(slot, &redirect, &node) {
                 Some(node) => node,
                 None => self.master(slot).await?,
@@ -167,7 +167,7 @@ impl Cluster {
             };
         }
         *looked = Some(now);
-        let slots = question(cmd("CLUSTER").arg("SLOTS").take());
+        let slots = Commands::of(&["CLUSTER", "SLOTS"]);
         let known = self.map().nodes.clone();
         let is_known = |seed: &Arc<Node>| known.iter().any(|node| node.server.endpoint == seed.server.endpoint);
         let seeds = self.seeds.iter().filter(|seed| !is_known(seed));
@@ -177,7 +177,7 @@ impl Cluster {
         asked.rotate_left(first);
         asked.truncate(MAX_ASKED);
         let questions = asked.iter().map(async |node| {
-            let answers = node.pool.exec(&slots, &Progress::default()).await.map_err(Failure::of_another)?;
+            let answers = node.pool.exec(&slots.ask(), &Progress::default()).await.map_err(Failure::of_another)?;
             chart(&node.server, answers.first())
         });
         let ranges = agree::most(&*self.env.runtime, self.env.settings.deadline / 4, questions).await?;

@@ -4,13 +4,14 @@ use std::str;
 
 use cloakroom_runtime::Endpoint;
 use cloakroom_store::Fault;
-use redis::{Cmd, Pipeline, Value as Answer, cmd};
+use redis::Value as Answer;
 
 use crate::{
     agree,
     connection::{Connection, ask},
     env::Env,
     failure::Failure,
+    resp::Commands,
     server::Server,
 };
 
@@ -44,7 +45,7 @@ impl Dial {
 }
 
 async fn greet(env: &Env, server: &Server) -> Result<Connection, Failure> {
-    match Connection::open(env, server, &question(cmd("PING"))).await? {
+    match Connection::open(env, server, &Commands::of(&["PING"])).await? {
         // A user without the right to ping may have all others; a server that cannot save can be read.
         (connection, Answer::ServerError(error)) if matches!(error.code(), "MISCONF" | "NOPERM") => Ok(connection),
         (_, Answer::ServerError(error)) => Err(Failure::refusal(&error)),
@@ -55,7 +56,7 @@ async fn greet(env: &Env, server: &Server) -> Result<Connection, Failure> {
 impl Sentinels {
     async fn open_master(&self, env: &Env) -> Result<(Connection, Endpoint), Failure> {
         let master = self.find_master(env).await?;
-        match Connection::open(env, &master, &question(cmd("ROLE"))).await? {
+        match Connection::open(env, &master, &Commands::of(&["ROLE"])).await? {
             (_, Answer::ServerError(error)) => Err(Failure::refusal(&error)),
             (connection, role) if is_master(&role) => Ok((connection, master.endpoint)),
             // The sentinels do not know yet, or this server does not.
@@ -65,9 +66,7 @@ impl Sentinels {
 
     /// Asks the sentinels where the master is.
     async fn find_master(&self, env: &Env) -> Result<Server, Failure> {
-        let mut get = cmd("SENTINEL");
-        get.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
-        let get = question(get);
+        let get = Commands::of(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", &self.master]);
         let questions = self.sentinels.iter().map(async |sentinel| named(sentinel, &ask(env, sentinel, &get).await?));
         let (host, port) = agree::most(&*env.runtime, env.settings.deadline / 4, questions).await?;
         self.template.moved(&host, port).ok_or_else(|| Failure::unsent(Fault::Internal, "the sentinels name no host"))
@@ -87,13 +86,6 @@ fn named(sentinel: &Server, answer: &Answer) -> Result<(String, u16), Failure> {
         _ => None,
     };
     address.ok_or_else(|| Failure::unsent(Fault::Internal, &format!("{sentinel:?} does not answer as a sentinel does")))
-}
-
-/// Makes a pipeline of one command.
-pub(crate) fn question(command: Cmd) -> Pipeline {
-    let mut pipeline = Pipeline::with_capacity(1);
-    pipeline.add_command(command);
-    pipeline
 }
 
 fn address_of(host: &[u8], port: &[u8]) -> Option<(String, u16)> {

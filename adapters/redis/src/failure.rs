@@ -1,10 +1,10 @@
 //! What went wrong on the way, and what it says of the operation.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use cloakroom_core::StoreKey;
 use cloakroom_store::{Fault, StoreError};
-use redis::{ErrorKind, RedisError, ServerError};
+use redis::{RedisError, ServerError};
 
 /// The longest words of a server that are passed on, in bytes.
 const MAX_WORDS: usize = 200;
@@ -33,6 +33,29 @@ impl Failure {
         Self { is_sent: true, ..Self::unsent(fault, words) }
     }
 
+    /// The connection ended while it owed the answer.
+    pub(crate) fn broken(fault: Fault, words: &str) -> Self {
+        Self { is_broken: true, ..Self::sent(fault, words) }
+    }
+
+    /// The same, in the words of the operating system or of the TLS library, which know nothing of what is sent.
+    pub(crate) fn lost(error: &io::Error) -> Self {
+        Self::broken(Fault::Unavailable, &error.to_string())
+    }
+
+    /// What came is no answer, or none to anything that was asked.
+    pub(crate) fn garbled() -> Self {
+        Self::broken(Fault::Unavailable, "the server broke the protocol")
+    }
+
+    /// The server refused a login; or it takes nobody, for now.
+    pub(crate) fn of_login(error: &ServerError, words: &str) -> Self {
+        match Self::refusal(error) {
+            refusal if refusal.fault == Fault::Unavailable && !refusal.is_sent => refusal,
+            _ => Self::unsent(Fault::Refused, words),
+        }
+    }
+
     /// The server answered with an error. What Redis itself says then, proves that it did nothing; other words may be those
     /// of a proxy that lost the server while it was at it.
     pub(crate) fn refusal(error: &ServerError) -> Self {
@@ -49,26 +72,24 @@ impl Failure {
         Self { is_sent, is_unknown_script, ..Self::unsent(fault, &words_of(error.code(), details)) }
     }
 
-    /// The connection could not be made ready.
-    pub(crate) fn opening(error: &RedisError) -> Self {
-        match error.kind() {
-            ErrorKind::AuthenticationFailed => Self::unsent(Fault::Refused, "the server refused user and password"),
-            _ => Self::of(error).of_another(),
-        }
-    }
-
-    /// The connection broke while it owed the answer, unless the error is one of the server's.
+    /// A connection of the application's broke while it owed the answer, unless the error is one of the server's.
     pub(crate) fn of(error: &RedisError) -> Self {
         let told = error.clone().into_server_errors();
         match told.as_deref() {
             Some([(_, error), ..]) => Self::refusal(error),
-            _ => Self { is_broken: true, ..Self::sent(Fault::Unavailable, &io_words(error)) },
+            _ if error.is_io_error() => Self::broken(Fault::Unavailable, &error.to_string()),
+            _ => Self::garbled(),
         }
     }
 
     /// Takes nothing for proof: whoever answered may have tried before.
     pub(crate) fn in_doubt(self) -> Self {
         Self { is_sent: self.is_sent || !self.is_unknown_script, ..self }
+    }
+
+    /// The connection ended before it was sent.
+    pub(crate) fn before_it_was_sent(self) -> Self {
+        Self { is_sent: false, ..self }
     }
 
     /// Takes it for why the request that was to follow was not sent.
@@ -86,14 +107,6 @@ impl Failure {
             true => error.with_source("the server's words name the key"),
             false => error.with_source(&*self.words),
         }
-    }
-}
-
-/// The words of the operating system or of the TLS library, which know nothing of what is sent.
-fn io_words(error: &RedisError) -> String {
-    match error.is_io_error() {
-        true => error.to_string(),
-        false => "the server broke the protocol".to_owned(),
     }
 }
 

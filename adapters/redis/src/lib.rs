@@ -75,8 +75,9 @@
 //!
 //! # Runtimes
 //!
-//! The connection is the runtime's own, the protocol that of the [`redis`] crate. No runtime is started or guessed: on smol
-//! and async-std no tokio runtime runs.
+//! The connection is the runtime's own, and so is the way over it: commands of many requests in one write, answers in
+//! order, RESP2. URLs, answers and connections that an application hands over are those of the [`redis`] crate. No runtime is
+//! started or guessed: on smol and async-std no tokio runtime runs.
 
 #![forbid(unsafe_code)]
 
@@ -86,10 +87,13 @@ mod cluster;
 mod config;
 mod connection;
 mod dial;
+mod driver;
 mod env;
 mod failure;
 mod link;
 mod pool;
+mod pulse;
+mod resp;
 mod route;
 mod server;
 mod slot;

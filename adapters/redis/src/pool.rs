@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use redis::{Pipeline, Value as Answer};
+use redis::Value as Answer;
 
 use crate::{
     connection::Connection,
@@ -13,6 +13,7 @@ use crate::{
     env::Env,
     failure::{Failure, code_of},
     link::{Link, Target},
+    resp::Ask,
 };
 
 /// As many connections as are asked for, used in turn.
@@ -58,10 +59,10 @@ impl Pool {
         self.link().connection().await
     }
 
-    pub(crate) async fn exec(&self, commands: &Pipeline, progress: &Progress) -> Result<Vec<Answer>, Failure> {
+    pub(crate) async fn exec(&self, ask: &Ask<'_>, progress: &Progress) -> Result<Vec<Answer>, Failure> {
         let connection = self.link().connection().await?;
         progress.sent();
-        let answers = connection.exec(commands).await.map_err(|broken| Failure::of(&broken))?;
+        let answers = connection.exec(ask).await?;
         if answers.iter().any(is_no_master) {
             // Whoever comes next looks for the server that is one.
             self.target.leave();

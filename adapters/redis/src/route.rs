@@ -11,7 +11,7 @@ use crate::{
     connection::Connection,
     failure::Failure,
     pool::{Pool, Progress},
-    wire::Request,
+    resp::{Ask, Commands},
 };
 
 pub(crate) enum Route {
@@ -50,20 +50,15 @@ impl Route {
     }
 
     /// Sends a request where the key is; returns the answers, errors of the server among them.
-    pub(crate) async fn exec(
-        &self,
-        key: &[u8],
-        request: &Request,
-        progress: &Progress,
-    ) -> Result<Vec<Answer>, Failure> {
+    pub(crate) async fn exec(&self, key: &[u8], ask: &Ask<'_>, progress: &Progress) -> Result<Vec<Answer>, Failure> {
         match self {
             // Boxed, so that what is asked of one server does not hold the room for it.
-            Self::Cluster(cluster) => Box::pin(cluster.exec(key, request, progress)).await,
-            Self::Single(pool) => pool.exec(request.pipeline(), progress).await,
+            Self::Cluster(cluster) => Box::pin(cluster.exec(key, ask, progress)).await,
+            Self::Single(pool) => pool.exec(ask, progress).await,
             Self::Users(connection) => {
                 progress.sent();
                 // It tells of the last time that it tried.
-                connection.exec(request.pipeline()).await.map_err(|error| Failure::of(&error).in_doubt())
+                connection.exec(&Commands::asked(ask).pipeline()).await.map_err(|error| Failure::of(&error).in_doubt())
             }
         }
     }

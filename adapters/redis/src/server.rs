@@ -1,10 +1,16 @@
 //! Where a server is, and how to log in there.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use cloakroom_runtime::Endpoint;
+use cloakroom_store::Fault;
 use futures_rustls::rustls::pki_types::ServerName;
-use redis::RedisConnectionInfo;
+use redis::{RedisConnectionInfo, Value as Answer};
+
+use crate::{
+    failure::Failure,
+    resp::{Arg, Commands},
+};
 
 /// A server to connect to.
 #[derive(Clone)]
@@ -28,6 +34,41 @@ impl Server {
     /// Returns the same login at another place, with TLS if here is TLS.
     pub(crate) fn moved(&self, host: &str, port: u16) -> Option<Self> {
         Self::tcp(host, port, self.tls_name.is_some(), self.login.clone())
+    }
+
+    /// Returns what a connection begins with: the login, and the first question.
+    pub(crate) fn greeting(&self, question: &Commands) -> Commands {
+        let mut greeting = Commands::default();
+        if let Some(password) = self.login.password() {
+            let user = self.login.username().map(Arg::from);
+            greeting.push(iter::once("AUTH".into()).chain(user).chain([password.into()]));
+        }
+        if let Some(database) = self.database() {
+            greeting.push(["SELECT".into(), database.into()]);
+        }
+        greeting.append(question);
+        greeting
+    }
+
+    /// Takes the answers to a greeting; returns the one to its question.
+    pub(crate) fn greeted(&self, answers: Result<Vec<Answer>, Failure>) -> Result<Answer, Failure> {
+        let mut answers = answers.map_err(Failure::of_another)?.into_iter();
+        if self.login.password().is_some()
+            && let Some(Answer::ServerError(error)) = answers.next()
+        {
+            return Err(Failure::of_login(&error, "the server refused user and password"));
+        }
+        if self.database().is_some()
+            && let Some(Answer::ServerError(error)) = answers.next()
+        {
+            return Err(Failure::of_login(&error, "the server refused the database"));
+        }
+        answers.next().ok_or_else(|| Failure::unsent(Fault::Internal, "the server gave no answer"))
+    }
+
+    /// Returns the number of the database, where it is not the first.
+    fn database(&self) -> Option<u64> {
+        u64::try_from(self.login.db()).ok().filter(|&number| number > 0)
     }
 
     /// Returns the host, where there is one.

@@ -19,9 +19,10 @@ use crate::{
     env::Env,
     failure::Failure,
     pool::Progress,
+    resp::{Ask, Commands},
     route::Route,
     walk::RedisWalk,
-    wire::{self, Arguments, ENROLL, LIST, LOAD, REMOVE, REPLACE, Request, Step, TOUCH},
+    wire::{self, Arguments, ENROLL, LIST, LOAD, REMOVE, REPLACE, Step, TOUCH},
 };
 
 /// What the key of an index ends with on the server. No key of a session has a space in it.
@@ -131,10 +132,10 @@ impl RedisStore {
 
     /// Has a script do a step on the server.
     async fn step(&self, step: &Step, arguments: Arguments<'_>, progress: &Progress) -> Result<Vec<Answer>, Failure> {
-        match self.exec(arguments.key, step.by_hash(&arguments), progress).await {
+        match self.exec(arguments.key, &|commands| step.by_hash(commands, &arguments), progress).await {
             // The server was started again, or told to forget.
             Err(failure) if failure.is_unknown_script => {
-                self.exec(arguments.key, step.by_source(&arguments), progress).await
+                self.exec(arguments.key, &|commands| step.by_source(commands, &arguments), progress).await
             }
             other => other,
         }
@@ -147,7 +148,7 @@ impl RedisStore {
 
     async fn read(&self, key: &[u8], progress: &Progress) -> Result<Option<Stored>, Failure> {
         match self.waits() {
-            false => self.exec(key, Request::load(key), progress).await.and_then(wire::loaded),
+            false => self.exec(key, &|commands| wire::load(commands, key), progress).await.and_then(wire::loaded),
             true => self.step(&LOAD, self.about(key), progress).await.and_then(wire::seen),
         }
     }
@@ -162,14 +163,16 @@ impl RedisStore {
     }
 
     /// Sends a request; an error of the server is one.
-    async fn exec(&self, key: &[u8], request: Request, progress: &Progress) -> Result<Vec<Answer>, Failure> {
+    async fn exec(&self, key: &[u8], ask: &Ask<'_>, progress: &Progress) -> Result<Vec<Answer>, Failure> {
         let settings = &self.0.env.settings;
-        let request = match settings.replicas {
-            0 => request,
-            // Others may wait behind it.
-            replicas => request.and_replicas(replicas, settings.deadline / 4),
+        let and_wait = |commands: &mut Commands| {
+            ask(commands);
+            if settings.replicas > 0 {
+                // Others may wait behind it.
+                wire::wait(commands, settings.replicas, settings.deadline / 4);
+            }
         };
-        let mut answers = self.0.route.exec(key, &request, progress).await?;
+        let mut answers = self.0.route.exec(key, &and_wait, progress).await?;
         let replicas = if settings.replicas == 0 { None } else { answers.pop() };
         if let Some(error) = answers.iter().find_map(|answer| match answer {
             Answer::ServerError(error) => Some(error),
@@ -225,8 +228,8 @@ impl Store for RedisStore {
     async fn create(&self, key: &StoreKey, value: &Value, ttl: Duration) -> Result<Created, StoreError> {
         let full = self.key(key);
         let progress = Progress::default();
-        let answers =
-            self.in_time(pin!(self.exec(&full, Request::create(&full, value, ttl), &progress)), &progress).await;
+        let ask = |commands: &mut Commands| wire::create(commands, &full, value, ttl);
+        let answers = self.in_time(pin!(self.exec(&full, &ask, &progress)), &progress).await;
         let created = answers.and_then(|answers| wire::created(answers, value));
         created.map_err(|failure| failure.into_error(true, &[key]))
     }
@@ -289,8 +292,8 @@ impl Directory for RedisStore {
     async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Result<(), StoreError> {
         let full = self.index_key(index);
         let progress = Progress::default();
-        let answers =
-            self.in_time(pin!(self.exec(&full, Request::unenroll(&full, member), &progress)), &progress).await;
+        let ask = |commands: &mut Commands| wire::unenroll(commands, &full, member);
+        let answers = self.in_time(pin!(self.exec(&full, &ask, &progress)), &progress).await;
         answers.and_then(wire::indexed).map_err(|failure| failure.into_error(true, &[index, member]))
     }
 

@@ -4,18 +4,18 @@ use std::{fmt, pin::pin, sync::Arc};
 
 use cloakroom_core::StoreKey;
 use cloakroom_store::{Fault, StoreError};
-use redis::{Pipeline, Value as Answer, cmd};
+use redis::Value as Answer;
 
 use crate::{
     connection::Connection,
-    dial::question,
     failure::Failure,
     pool::Progress,
+    resp::Commands,
     store::{INDEX_SUFFIX, RedisStore},
 };
 
 /// About how many of its keys a server looks at for one page, whether they are wanted or not.
-const COUNT: u32 = 1000;
+const COUNT: u64 = 1000;
 /// Where a server begins, and what it says at its end.
 const START: &[u8] = b"0";
 
@@ -76,7 +76,7 @@ impl RedisWalk {
             return Err(Failure::unsent(Fault::Unavailable, "the connection was lost in the middle of the walk"));
         };
         let Some(master) = masters.last() else { return Ok(None) };
-        let answers = master.exec(&scan(cursor, &self.pattern, self.kind)).await;
+        let answers = master.exec(&|commands| scan(commands, cursor, &self.pattern, self.kind)).await;
         let failure = match answers.as_deref() {
             Ok([Answer::Array(parts)]) => {
                 if let [Answer::BulkString(next), Answer::Array(found)] = parts.as_slice() {
@@ -90,7 +90,7 @@ impl RedisWalk {
             }
             Ok([Answer::ServerError(error)]) => Failure::refusal(error),
             Ok(_) => strange(),
-            Err(error) => Failure::of(error),
+            Err(failure) => failure.clone(),
         };
         if failure.is_broken {
             self.state = State::Lost;
@@ -112,10 +112,9 @@ impl fmt::Debug for RedisWalk {
     }
 }
 
-fn scan(cursor: &[u8], pattern: &[u8], kind: &str) -> Pipeline {
-    let mut scan = cmd("SCAN");
-    scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(COUNT).arg("TYPE").arg(kind);
-    question(scan)
+fn scan(commands: &mut Commands, cursor: &[u8], pattern: &[u8], kind: &str) {
+    let page = ["MATCH".into(), pattern.into(), "COUNT".into(), COUNT.into(), "TYPE".into(), kind.into()];
+    commands.push(["SCAN".into(), cursor.into()].into_iter().chain(page));
 }
 
 /// Takes the meaning of a pattern from a text.

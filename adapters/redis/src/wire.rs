@@ -4,9 +4,12 @@ use std::{sync::LazyLock, time::Duration};
 
 use cloakroom_core::{Members, StoreKey, Stored, Value, Version};
 use cloakroom_store::{Created, Fault, Removed, Written};
-use redis::{Cmd, Pipeline, Script, Value as Answer, cmd};
+use redis::{Script, Value as Answer};
 
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    resp::{Arg, Commands},
+};
 
 /// The longest time to live that is told to a server, in milliseconds: 142,000 years, so that no sum overflows there and
 /// scripts can tell it exactly.
@@ -15,70 +18,26 @@ const MAX_TTL: u64 = 1 << 52;
 /// The most members that a server is asked for, which counts them with a sign.
 const MAX_LIMIT: usize = i64::MAX as usize;
 
-/// Commands that are written in one go.
-pub(crate) struct Request(Pipeline);
-
-impl Request {
-    fn of(commands: impl IntoIterator<Item = Cmd>) -> Self {
-        // One more for the replicas.
-        let mut pipeline = Pipeline::with_capacity(3);
-        for command in commands {
-            pipeline.add_command(command);
-        }
-        Self(pipeline)
-    }
-
-    /// Reads the value and how long it has left. These two need not be one step: a value belongs to the version that it
-    /// is, whatever its time to live has become.
-    pub(crate) fn load(key: &[u8]) -> Self {
-        let [mut get, mut pttl] = ["GET", "PTTL"].map(|name| command(name, 1, key.len()));
-        get.arg(key);
-        pttl.arg(key);
-        Self::of([get, pttl])
-    }
-
-    pub(crate) fn create(key: &[u8], value: &Value, ttl: Duration) -> Self {
-        let mut set = command("SET", 5, key.len() + value.len());
-        set.arg(key).arg(value.as_bytes()).arg("NX").arg("PX").arg(millis(ttl));
-        Self::of([set])
-    }
-
-    pub(crate) fn unenroll(index: &[u8], member: &StoreKey) -> Self {
-        let mut zrem = cmd("ZREM");
-        zrem.arg(index).arg(member.as_bytes());
-        Self::of([zrem])
-    }
-
-    /// Adds that the answer is worth nothing before so many replicas have all that was written up to here.
-    pub(crate) fn and_replicas(mut self, replicas: u32, patience: Duration) -> Self {
-        let mut wait = cmd("WAIT");
-        // Zero would wait for ever.
-        wait.arg(replicas).arg(millis(patience));
-        self.0.add_command(wait);
-        self
-    }
-
-    pub(crate) fn pipeline(&self) -> &Pipeline {
-        &self.0
-    }
-
-    /// The same for a node of a cluster that is about to own the slot.
-    pub(crate) fn asking(&self) -> Pipeline {
-        let mut pipeline = Pipeline::with_capacity(2 * self.0.len());
-        for command in self.0.cmd_iter() {
-            pipeline.add_command(cmd("ASKING")).add_command(command.clone());
-        }
-        pipeline
-    }
+/// Reads the value and how long it has left. These two need not be one step: a value belongs to the version that it
+/// is, whatever its time to live has become.
+pub(crate) fn load(commands: &mut Commands, key: &[u8]) {
+    commands.push(["GET".into(), key.into()]);
+    commands.push(["PTTL".into(), key.into()]);
 }
 
-/// Begins a command with so many arguments after its name, which are texts of so many bytes and a few numbers.
-fn command(name: &str, arguments: usize, bytes: usize) -> Cmd {
-    /// For the name and the numbers.
-    const REST: usize = 64;
-    let mut command = Cmd::with_capacity(1 + arguments, bytes + REST);
-    command.arg(name);
-    command
+pub(crate) fn create(commands: &mut Commands, key: &[u8], value: &Value, ttl: Duration) {
+    let ttl = millis(ttl);
+    commands.push(["SET".into(), key.into(), value.as_bytes().into(), "NX".into(), "PX".into(), ttl.into()]);
+}
+
+pub(crate) fn unenroll(commands: &mut Commands, index: &[u8], member: &StoreKey) {
+    commands.push(["ZREM".into(), index.into(), member.as_bytes().into()]);
+}
+
+/// The answer is worth nothing before so many replicas have all that was written up to here.
+pub(crate) fn wait(commands: &mut Commands, replicas: u32, patience: Duration) {
+    // Zero would wait for ever.
+    commands.push(["WAIT".into(), u64::from(replicas).into(), millis(patience).into()]);
 }
 
 /// A step that a script does on the server.
@@ -104,25 +63,13 @@ pub(crate) static LIST: Step = step!("now", "list");
 
 impl Step {
     /// Calls the script by its hash, which the server may not know.
-    pub(crate) fn by_hash(&self, arguments: &Arguments<'_>) -> Request {
-        self.request("EVALSHA", self.script.get_hash(), arguments)
+    pub(crate) fn by_hash(&self, commands: &mut Commands, arguments: &Arguments<'_>) {
+        arguments.eval(commands, "EVALSHA", self.script.get_hash());
     }
 
     /// Hands the script over with the call; the server then knows it by its hash.
-    pub(crate) fn by_source(&self, arguments: &Arguments<'_>) -> Request {
-        self.request("EVAL", self.source, arguments)
-    }
-
-    fn request(&self, name: &str, script: &str, arguments: &Arguments<'_>) -> Request {
-        let len = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
-        let (value, member) = (arguments.value.map(Value::as_bytes), arguments.member.map(StoreKey::as_bytes));
-        let data = script.len() + arguments.key.len() + len(arguments.expected) + len(value) + len(member);
-        let mut eval = command(name, 9, data);
-        eval.arg(script).arg(1).arg(arguments.key).arg(u8::from(arguments.waits)).arg(arguments.expected);
-        // What is not there is no argument.
-        eval.arg(value).arg(arguments.ttl.map(millis));
-        eval.arg(member).arg(arguments.limit.map(|limit| limit.min(MAX_LIMIT)));
-        Request::of([eval])
+    pub(crate) fn by_source(&self, commands: &mut Commands, arguments: &Arguments<'_>) {
+        arguments.eval(commands, "EVAL", self.source);
     }
 }
 
@@ -137,6 +84,21 @@ pub(crate) struct Arguments<'a> {
     pub(crate) ttl: Option<Duration>,
     pub(crate) member: Option<&'a StoreKey>,
     pub(crate) limit: Option<usize>,
+}
+
+impl Arguments<'_> {
+    fn eval(&self, commands: &mut Commands, name: &str, script: &str) {
+        // What is not there is no argument.
+        let rest = [
+            self.expected.map(Arg::from),
+            self.value.map(|value| value.as_bytes().into()),
+            self.ttl.map(|ttl| millis(ttl).into()),
+            self.member.map(|member| member.as_bytes().into()),
+            self.limit.map(|limit| (limit.min(MAX_LIMIT) as u64).into()),
+        ];
+        let head = [name.into(), script.into(), 1.into(), self.key.into(), u64::from(self.waits).into()];
+        commands.push(head.into_iter().chain(rest.into_iter().flatten()));
+    }
 }
 
 pub(crate) fn loaded(answers: Vec<Answer>) -> Result<Option<Stored>, Failure> {

@@ -189,7 +189,7 @@ fn write(entry: &Entry) -> Vec<u8> {
     };
     for (name, value) in unknown.into_iter().flat_map(Unknown::iter) {
         out.0.push(b',');
-        push_text(&mut out.0, name);
+        push_text(&mut out.0, name.as_bytes());
         out.0.push(b':');
         out.0.extend_from_slice(value.as_str().as_bytes());
     }
@@ -223,11 +223,10 @@ impl Out {
         self.number("commits", record.commits);
         self.name("nonces");
         self.0.push(b'[');
-        for (index, nonce) in record.nonces.iter().enumerate() {
-            if index > 0 {
-                self.0.push(b',');
-            }
-            push_text(&mut self.0, nonce.text(&mut [0; Nonce::CHARS]));
+        for (index, nonce) in record.nonces.texts().iter().enumerate() {
+            self.0.extend_from_slice(if index > 0 { b",\"" } else { b"\"" });
+            self.0.extend_from_slice(nonce);
+            self.0.push(b'"');
         }
         self.0.push(b']');
         if let Some(predecessor) = &record.predecessor {
@@ -246,7 +245,11 @@ impl Out {
     }
 
     fn nonce(&mut self, name: &str, nonce: Nonce) {
-        self.text(name, nonce.text(&mut [0; Nonce::CHARS]));
+        // It needs no escapes either.
+        self.name(name);
+        self.0.push(b'"');
+        self.0.extend_from_slice(nonce.text(&mut [0; Nonce::CHARS]).as_bytes());
+        self.0.push(b'"');
     }
 
     fn number(&mut self, name: &str, number: u64) {
@@ -261,7 +264,7 @@ impl Out {
 
     fn text(&mut self, name: &str, text: &str) {
         self.name(name);
-        push_text(&mut self.0, text);
+        push_text(&mut self.0, text.as_bytes());
     }
 }
 
@@ -376,8 +379,7 @@ impl<'a> Fields<'a> {
         let mut nonces = Nonces::default();
         Reader::new(self.get("nonces")?).list(|reader| {
             reader.next();
-            nonces.push(Nonce::from_chars(&reader.text()?.bytes()?).ok_or(DecodeError::Malformed)?);
-            Ok::<(), DecodeError>(())
+            nonces.push_chars(&reader.text()?.bytes()?).ok_or(DecodeError::Malformed)
         })?;
         Ok(nonces)
     }

@@ -299,33 +299,35 @@ fn special(word: u64) -> u64 {
     (below(word, 0x20) | equal(b'"') | equal(b'\\') | word) & (ONES * 0x80)
 }
 
-/// Appends a text between quotes.
-pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
+/// Appends a text, which is UTF-8, between quotes.
+pub(crate) fn push_text(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     let is_plain = |byte: &u8| *byte >= 0x20 && !matches!(byte, b'"' | b'\\');
-    match text.bytes().all(|byte| is_plain(&byte)) {
-        true => out.extend_from_slice(text.as_bytes()),
+    match text.iter().all(is_plain) {
+        true => out.extend_from_slice(text),
         false => push_escaped(out, text),
     }
     out.push(b'"');
 }
 
-fn push_escaped(out: &mut Vec<u8>, text: &str) {
-    for char in text.chars() {
-        match char {
-            '"' => out.extend_from_slice(b"\\\""),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            '\u{8}' => out.extend_from_slice(b"\\b"),
-            '\u{c}' => out.extend_from_slice(b"\\f"),
-            '\n' => out.extend_from_slice(b"\\n"),
-            '\r' => out.extend_from_slice(b"\\r"),
-            '\t' => out.extend_from_slice(b"\\t"),
-            '\0'..='\x1f' => {
+fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
+    for &byte in text {
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            0x8 => out.extend_from_slice(b"\\b"),
+            0xc => out.extend_from_slice(b"\\f"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            ..0x20 => {
                 const HEX: &[u8; 16] = b"0123456789abcdef";
-                let code = char as usize;
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[code / 16], HEX[code % 16]]);
+                out.extend_from_slice(b"\\u00");
+                out.push(HEX[usize::from(byte / 16)]);
+                out.push(HEX[usize::from(byte % 16)]);
             }
-            _ => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+            // Every byte of a longer character is one of these.
+            _ => out.push(byte),
         }
     }
 }
@@ -446,7 +448,7 @@ mod tests {
         let every: String = (0..0x2_000).filter_map(char::from_u32).collect();
         for text in [every.as_str(), "", "plain", "\u{7f}\u{2028}\u{1f600}"] {
             let mut out = Vec::new();
-            push_text(&mut out, text);
+            push_text(&mut out, text.as_bytes());
             assert_eq!(out, serde_json::to_vec(text).unwrap());
         }
         for number in [0, 7, 10, 99, 100, u64::MAX] {

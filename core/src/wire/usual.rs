@@ -36,7 +36,7 @@ pub(super) fn record(value: &Value) -> Option<Record> {
     text.take(b",\"nonces\":[")?;
     if text.take(b"]").is_none() {
         loop {
-            record.nonces.push(text.nonce()?);
+            record.nonces.push_chars(text.nonce_chars()?)?;
             if text.take(b"]").is_some() {
                 break;
             }
@@ -61,7 +61,7 @@ pub(super) fn record(value: &Value) -> Option<Record> {
 /// What is left.
 struct Text<'a>(&'a [u8]);
 
-impl Text<'_> {
+impl<'a> Text<'a> {
     fn take(&mut self, text: &[u8]) -> Option<()> {
         self.0 = self.0.strip_prefix(text)?;
         Some(())
@@ -85,11 +85,15 @@ impl Text<'_> {
     }
 
     fn nonce(&mut self) -> Option<Nonce> {
+        self.nonce_chars().and_then(Nonce::from_chars)
+    }
+
+    fn nonce_chars(&mut self) -> Option<&'a [u8]> {
         self.take(b"\"")?;
         let (text, rest) = self.0.split_at_checked(Nonce::CHARS)?;
         self.0 = rest;
         self.take(b"\"")?;
-        Nonce::from_chars(text)
+        Some(text)
     }
 }
 

@@ -98,9 +98,21 @@ impl Meter {
         reads.parse().unwrap()
     }
 
+    /// Returns the same once nobody else is read: the end of a probe's connection is one as well.
+    fn settled(&mut self) -> u64 {
+        let mut last = self.reads();
+        loop {
+            let reads = self.reads();
+            if reads == last + 1 {
+                return reads;
+            }
+            last = reads;
+        }
+    }
+
     /// Returns how many reads it takes to do something.
     pub(crate) async fn count<T>(&mut self, work: impl Future<Output = T>) -> (u64, T) {
-        let before = self.reads();
+        let before = self.settled();
         let made = work.await;
         (self.reads() - before - 1, made)
     }

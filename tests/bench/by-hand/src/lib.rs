@@ -27,8 +27,8 @@ const REPLACE: &str = concat!(
     include_str!("../../../../adapters/redis/src/scripts/unchanged.lua"),
     include_str!("../../../../adapters/redis/src/scripts/replace.lua"),
 );
-/// As many bytes as stand beside the data in a record of ours.
-const ENVELOPE: usize = 250;
+/// As many bytes as stand beside the data in a record of ours that was changed eight times or more.
+const ENVELOPE: usize = 326;
 
 /// A connection that many requests share, on any runtime.
 #[derive(Clone)]

@@ -1,0 +1,15 @@
+//! Redis' protocol, RESP2, as bytes: no input and output of its own.
+//!
+//! Of answers and errors the types are those of the [`redis`] crate, which users hand over, too.
+
+mod commands;
+mod decoder;
+
+/// Adds commands to others. They are written where they are sent from: nothing is copied, and what is sent again is written
+/// again.
+pub(crate) type Ask<'a> = dyn Fn(&mut Commands) + Sync + 'a;
+
+pub(crate) use self::{
+    commands::{Arg, Commands},
+    decoder::Decoder,
+};
