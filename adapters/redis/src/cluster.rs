@@ -315,7 +315,7 @@ struct Range {
 fn chart(teller: &Server, answer: Option<&Answer>) -> Result<Vec<Range>, Failure> {
     let parts = match answer {
         Some(Answer::Array(parts)) => parts,
-        Some(Answer::ServerError(error)) => return Err(Failure::refusal(error)),
+        Some(Answer::ServerError(error)) => return Err(Failure::refusal(error).of_another()),
         _ => return Err(strange()),
     };
     let ranges: Option<Vec<_>> = parts.iter().map(|part| range_of(teller, part)).collect();

@@ -85,7 +85,7 @@ pub(crate) async fn ask(env: &Env, server: &Server, question: &Commands) -> Resu
         Either::Right(((), answers)) => answers.await,
     };
     match server.greeted(answers)? {
-        Answer::ServerError(error) => Err(Failure::refusal(&error)),
+        Answer::ServerError(error) => Err(Failure::refusal(&error).of_another()),
         answer => Ok(answer),
     }
 }
@@ -111,10 +111,9 @@ impl Line {
     }
 
     async fn exec(&self, ask: &Ask<'_>) -> Result<Vec<Answer>, Failure> {
-        let gone = || Failure::broken(Fault::Unavailable, "the connection was closed");
         match self.queue.push(ask) {
-            Some(answers) => answers.await.unwrap_or_else(|_| Err(gone())),
-            None => Err(gone().before_it_was_sent()),
+            Some(answers) => answers.await.unwrap_or_else(|_| Err(Failure::closed())),
+            None => Err(Failure::closed().before_it_was_sent()),
         }
     }
 }

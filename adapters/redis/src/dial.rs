@@ -48,7 +48,7 @@ async fn greet(env: &Env, server: &Server) -> Result<Connection, Failure> {
     match Connection::open(env, server, &Commands::of(&["PING"])).await? {
         // A user without the right to ping may have all others; a server that cannot save can be read.
         (connection, Answer::ServerError(error)) if matches!(error.code(), "MISCONF" | "NOPERM") => Ok(connection),
-        (_, Answer::ServerError(error)) => Err(Failure::refusal(&error)),
+        (_, Answer::ServerError(error)) => Err(Failure::refusal(&error).of_another()),
         (connection, _) => Ok(connection),
     }
 }
@@ -57,7 +57,7 @@ impl Sentinels {
     async fn open_master(&self, env: &Env) -> Result<(Connection, Endpoint), Failure> {
         let master = self.find_master(env).await?;
         match Connection::open(env, &master, &Commands::of(&["ROLE"])).await? {
-            (_, Answer::ServerError(error)) => Err(Failure::refusal(&error)),
+            (_, Answer::ServerError(error)) => Err(Failure::refusal(&error).of_another()),
             (connection, role) if is_master(&role) => Ok((connection, master.endpoint)),
             // The sentinels do not know yet, or this server does not.
             _ => Err(Failure::unsent(Fault::Unavailable, "the server that the sentinels name is no master")),

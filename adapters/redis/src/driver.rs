@@ -22,8 +22,10 @@ use crate::{
 
 /// After how many steps without a pause others have their turn.
 const TURN: usize = 32;
-/// How much room for what is to be written is kept, in bytes.
+/// How much room for what is to be written is kept, in bytes; with as much unwritten, nothing more is taken.
 const KEPT: usize = 64 * 1024;
+/// From how many bytes on the queue is searched for what nobody waits for any more.
+const SEARCHED: usize = 1024 * 1024;
 
 type Answers = Result<Vec<Answer>, Failure>;
 
@@ -35,14 +37,18 @@ pub(crate) struct Queue(Mutex<Queued>);
 struct Queued {
     commands: Commands,
     waiters: Vec<Waiter>,
+    /// The bytes from which on it is searched again: twice those that were left the last time.
+    searched_at: usize,
     /// The driver, where it waits for more.
     driver: Option<Waker>,
     is_closed: bool,
 }
 
-/// Who waits for answers, and for how many.
+/// Who waits for answers.
 struct Waiter {
+    /// How many commands there are, and how many bytes they take in the queue.
     count: usize,
+    len: usize,
     answers: Vec<Answer>,
     sender: oneshot::Sender<Answers>,
 }
@@ -55,10 +61,14 @@ impl Queue {
         if queued.is_closed {
             return None;
         }
-        let before = queued.commands.count();
+        let (count, len) = (queued.commands.count(), queued.commands.len());
         ask(&mut queued.commands);
-        let count = queued.commands.count() - before;
-        queued.waiters.push(Waiter { count, answers: Vec::with_capacity(count), sender });
+        let (count, len) = (queued.commands.count() - count, queued.commands.len() - len);
+        queued.waiters.push(Waiter { count, len, answers: Vec::with_capacity(count), sender });
+        if queued.commands.len() > queued.searched_at.max(SEARCHED) {
+            queued.forget();
+            queued.searched_at = 2 * queued.commands.len();
+        }
         let driver = queued.driver.take();
         drop(queued);
         if let Some(driver) = driver {
@@ -77,6 +87,7 @@ impl Queue {
             }
             return false;
         }
+        queued.forget();
         queued.commands.move_to(bytes);
         waiters.extend(queued.waiters.drain(..));
         true
@@ -95,6 +106,20 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, Queued> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queued {
+    /// Leaves out what nobody waits for any more: nothing of it was sent.
+    fn forget(&mut self) {
+        if self.waiters.iter().all(|waiter| !waiter.sender.is_canceled()) {
+            return;
+        }
+        let lens = self.waiters.iter().map(|waiter| (waiter.len, !waiter.sender.is_canceled()));
+        let kept: Vec<(usize, bool)> = lens.collect();
+        self.commands.keep(&kept);
+        let mut kept = kept.into_iter();
+        self.waiters.retain(|_| kept.next().is_some_and(|(_, is_kept)| is_kept));
     }
 }
 
@@ -138,17 +163,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             return Poll::Pending;
         }
         for _ in 0..TURN {
-            let has_more = self.queue.take(&mut self.out, &mut self.waiters, context);
+            // What the server takes more slowly than it is asked waits where it can be forgotten.
+            let is_full = self.is_full();
+            let has_more = !is_full && self.queue.take(&mut self.out, &mut self.waiters, context);
             let has_read = match self.write(context).and_then(|()| self.read(context)) {
                 Ok(has_read) => has_read,
                 Err(failure) => return Poll::Ready(failure),
             };
-            if !has_more && !has_read {
+            if !has_more && !has_read && is_full == self.is_full() {
                 return Poll::Pending;
             }
         }
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn is_full(&self) -> bool {
+        self.out.len() - self.written >= KEPT
     }
 
     fn write(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -162,7 +193,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 }
                 Poll::Ready(Err(error)) => return Err(Failure::lost(&error)),
                 Poll::Pending => {
-                    if self.written > KEPT {
+                    if self.written > KEPT.max(self.out.len() / 2) {
                         self.out.drain(..mem::take(&mut self.written));
                     }
                     return Ok(());
@@ -233,8 +264,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
         self.pulse.close();
-        // Whoever waits hears that the connection was closed.
-        drop(self.queue.close());
+        // Whoever waits for an answer hears that the connection was closed.
+        for waiter in self.queue.close() {
+            let _ = waiter.sender.send(Err(Failure::closed().before_it_was_sent()));
+        }
     }
 }
 
@@ -252,6 +285,7 @@ mod tests {
         writes: Vec<Vec<u8>>,
         /// How many bytes it takes before somebody must wait.
         room: Option<usize>,
+        flushes: usize,
         is_at_end: bool,
     }
 
@@ -293,6 +327,7 @@ mod tests {
         }
 
         fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.wire().flushes += 1;
             Poll::Ready(Ok(()))
         }
 
@@ -359,6 +394,7 @@ mod tests {
         assert!(!talk.poll());
         assert_eq!(talk.writes(), [A.to_owned(), [B, C].concat()]);
         assert!(!talk.poll(), "there is nothing more to do");
+        assert_eq!(talk.end.wire().flushes, 2, "once for each write: TLS keeps bytes back");
     }
 
     #[test]
@@ -380,6 +416,7 @@ mod tests {
             let mut first = talk.queue.push(&both).unwrap();
             let gone = talk.ask(&["B"]);
             let mut last = talk.ask(&["C"]);
+            talk.poll();
             drop(gone);
             for part in [&stream[..at], &stream[at..]] {
                 talk.end.says(part);
@@ -428,10 +465,14 @@ mod tests {
 
     #[test]
     fn who_waits_hears_when_it_is_dropped() {
-        let Talk { queue, pulse, driver, .. } = Talk::new();
-        let mut asked = queue.push(&Commands::of(&["A"]).ask()).unwrap();
+        let mut talk = Talk::new();
+        let mut sent = talk.ask(&["A"]);
+        talk.poll();
+        let mut unsent = talk.ask(&["B"]);
+        let Talk { queue, pulse, driver, .. } = talk;
         drop(driver);
-        assert!(asked.try_recv().is_err() && pulse.is_closed());
+        assert!(sent.try_recv().is_err() && pulse.is_closed());
+        assert!(!unsent.try_recv().unwrap().unwrap().unwrap_err().is_sent);
         assert!(queue.push(&Commands::of(&["B"]).ask()).is_none());
     }
 
@@ -439,17 +480,57 @@ mod tests {
     fn what_was_written_does_not_pile_up() {
         let mut talk = Talk::new();
         let value = "x".repeat(20_000);
-        let mut expected = Vec::new();
+        let (mut expected, mut asked) = (Vec::new(), Vec::new());
         for _ in 0..100 {
             talk.end.wire().room = Some(19_000);
-            drop(talk.ask(&[&value]));
+            asked.push(talk.ask(&[&value]));
             expected.extend_from_slice(format!("*1\r\n$20000\r\n{value}\r\n").as_bytes());
             while talk.poll() {}
             let unwritten = talk.driver.out.len() - talk.driver.written;
-            assert!(talk.driver.out.len() <= unwritten + KEPT + 19_000, "{} of {unwritten}", talk.driver.out.len());
+            assert!(talk.driver.out.len() <= 2 * unwritten + KEPT + 19_000, "{} of {unwritten}", talk.driver.out.len());
         }
         talk.end.wire().room = None;
         while talk.poll() {}
-        assert_eq!(talk.end.wire().writes.concat(), expected);
+        assert!(talk.end.wire().writes.concat() == expected);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_written() {
+        let mut talk = Talk::new();
+        talk.end.wire().room = Some(0);
+        let value = "x".repeat(2 * KEPT);
+        let mut first = talk.ask(&[&value]);
+        while talk.poll() {}
+        let gone: Vec<_> = (0..100).map(|_| talk.ask(&[&value])).collect();
+        let mut last = talk.ask(&["B"]);
+        while talk.poll() {}
+        assert!(talk.driver.out.len() < 3 * KEPT, "the rest waits in the queue");
+        drop(gone);
+        talk.end.wire().room = None;
+        while talk.poll() {}
+        assert!(talk.writes().concat() == format!("*1\r\n${}\r\n{value}\r\n{B}", value.len()));
+        talk.end.says(b":1\r\n:2\r\n");
+        while talk.poll() {}
+        assert_eq!((heard(&mut first), heard(&mut last)), (Some(vec![Answer::Int(1)]), Some(vec![Answer::Int(2)])));
+    }
+
+    #[test]
+    fn the_queue_does_not_grow_with_what_nobody_waits_for() {
+        let mut talk = Talk::new();
+        talk.end.wire().room = Some(0);
+        let value = "x".repeat(KEPT);
+        let mut kept: Vec<_> = (0..10).map(|_| talk.ask(&[&value])).collect();
+        while talk.poll() {}
+        kept.extend((0..10).map(|_| talk.ask(&[&value])));
+        for _ in 0..1_000 {
+            drop(talk.ask(&[&value]));
+        }
+        let queued = talk.queue.lock().commands.len();
+        assert!((10 * KEPT..4 * SEARCHED).contains(&queued), "{queued}");
+        talk.end.wire().room = None;
+        while talk.poll() {}
+        talk.end.says(b":1\r\n".repeat(30).as_slice());
+        while talk.poll() {}
+        assert!(kept.iter_mut().all(|receiver| heard(receiver) == Some(vec![Answer::Int(1)])));
     }
 }

@@ -38,6 +38,11 @@ impl Failure {
         Self { is_broken: true, ..Self::sent(fault, words) }
     }
 
+    /// The same, where it was closed on this side.
+    pub(crate) fn closed() -> Self {
+        Self::broken(Fault::Unavailable, "the connection was closed")
+    }
+
     /// The same, in the words of the operating system or of the TLS library, which know nothing of what is sent.
     pub(crate) fn lost(error: &io::Error) -> Self {
         Self::broken(Fault::Unavailable, &error.to_string())

@@ -53,15 +53,16 @@ impl Server {
     /// Takes the answers to a greeting; returns the one to its question.
     pub(crate) fn greeted(&self, answers: Result<Vec<Answer>, Failure>) -> Result<Answer, Failure> {
         let mut answers = answers.map_err(Failure::of_another)?.into_iter();
-        if self.login.password().is_some()
-            && let Some(Answer::ServerError(error)) = answers.next()
-        {
-            return Err(Failure::of_login(&error, "the server refused user and password"));
-        }
-        if self.database().is_some()
-            && let Some(Answer::ServerError(error)) = answers.next()
-        {
-            return Err(Failure::of_login(&error, "the server refused the database"));
+        let logins = [
+            (self.login.password().is_some(), "the server refused user and password"),
+            (self.database().is_some(), "the server refused the database"),
+        ];
+        for (_, words) in logins.into_iter().filter(|(is_asked, _)| *is_asked) {
+            match answers.next() {
+                Some(Answer::Okay) => {}
+                Some(Answer::ServerError(error)) => return Err(Failure::of_login(&error, words)),
+                _ => return Err(Failure::unsent(Fault::Internal, words)),
+            }
         }
         answers.next().ok_or_else(|| Failure::unsent(Fault::Internal, "the server gave no answer"))
     }

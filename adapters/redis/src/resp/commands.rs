@@ -89,6 +89,24 @@ impl Commands {
         self.count
     }
 
+    /// Returns how many bytes they take.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Leaves out pieces of the bytes, which are commands; all of them are named in order, each with whether it stays.
+    pub(crate) fn keep(&mut self, pieces: &[(usize, bool)]) {
+        let (mut from, mut to) = (0, 0);
+        for &(len, is_kept) in pieces {
+            if is_kept {
+                self.bytes.copy_within(from..from + len, to);
+                to += len;
+            }
+            from += len;
+        }
+        self.bytes.truncate(to);
+    }
+
     /// The same with `ASKING` before each command.
     pub(crate) fn asking(&self) -> Self {
         let mut asking = Self::default();

@@ -22,6 +22,8 @@ pub(crate) struct Decoder {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// How far the list in front was followed, where it was not all there: what came is not read from its start each time.
+    follow: Option<Follow>,
 }
 
 impl Decoder {
@@ -55,10 +57,23 @@ impl Decoder {
     ///
     /// What came is no answer. Where the next one begins, nobody can tell.
     pub(crate) fn next_answer(&mut self) -> io::Result<Option<Value>> {
-        match read(&self.buffer[self.start..self.end]) {
+        let unread = &self.buffer[self.start..self.end];
+        let is_there = self.follow.as_mut().map_or(Ok(()), |follow| follow.go_on(unread));
+        let read = match is_there {
+            Ok(()) => read(unread),
+            Err(Stop::Broken) => Read::Broken,
+            Err(Stop::Partial) => Read::Partial,
+        };
+        match read {
             Read::Broken => Err(io::ErrorKind::InvalidData.into()),
-            Read::Partial => Ok(None),
+            Read::Partial => {
+                if unread.first() == Some(&b'*') {
+                    self.follow.get_or_insert_default();
+                }
+                Ok(None)
+            }
             Read::Value(answer, len) => {
+                self.follow = None;
                 self.start += len;
                 Ok(Some(answer))
             }
@@ -85,6 +100,47 @@ pub(super) fn read(bytes: &[u8]) -> Read {
     }
 }
 
+/// Follows an answer to its end, piece by piece, and makes nothing of it.
+#[derive(Default)]
+struct Follow {
+    at: usize,
+    /// How many values each list that is open still has.
+    open: Vec<usize>,
+}
+
+impl Follow {
+    /// Goes on in the same bytes, of which there may be more by now; well when the end is there.
+    fn go_on(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        loop {
+            let mut cursor = Cursor { bytes, at: self.at };
+            let (kind, rest) = cursor.line()?.split_first().ok_or(Stop::Broken)?;
+            let len = if matches!(kind, b'$' | b'*') { len(rest)? } else { None };
+            match (kind, len) {
+                (b'*', Some(1..)) if self.open.len() == MAX_DEPTH => return Err(Stop::Broken),
+                (b'*', Some(len @ 1..)) => {
+                    self.open.push(len);
+                    self.at = cursor.at;
+                    continue;
+                }
+                (b'$', Some(len)) => drop(cursor.bulk(len)?),
+                _ => {}
+            }
+            self.at = cursor.at;
+            // The last value of a list ends that, too.
+            loop {
+                match self.open.last_mut() {
+                    None => return Ok(()),
+                    Some(left) if *left > 1 => {
+                        *left -= 1;
+                        break;
+                    }
+                    Some(_) => drop(self.open.pop()),
+                }
+            }
+        }
+    }
+}
+
 enum Stop {
     Broken,
     Partial,
@@ -103,8 +159,7 @@ impl<'a> Cursor<'a> {
         Ok(match kind {
             b'$' => match len(rest)? {
                 None => Value::Nil,
-                Some(len) if len <= MAX_VALUE => Value::BulkString(self.bulk(len)?.to_vec()),
-                Some(_) => return Err(Stop::Broken),
+                Some(len) => Value::BulkString(self.bulk(len)?.to_vec()),
             },
             b':' => Value::Int(number(rest).ok_or(Stop::Broken)?),
             b'*' => match len(rest)? {
@@ -140,6 +195,9 @@ impl<'a> Cursor<'a> {
 
     /// Takes so many bytes, and the end of the line behind them.
     fn bulk(&mut self, len: usize) -> Result<&'a [u8], Stop> {
+        if len > MAX_VALUE {
+            return Err(Stop::Broken);
+        }
         let rest = &self.bytes[self.at..];
         let Some((bulk, end)) = rest.get(..len + 2).map(|bulk| bulk.split_at(len)) else { return Err(Stop::Partial) };
         self.at += len + 2;
@@ -292,6 +350,31 @@ mod tests {
             push(&mut decoder, bytes);
             assert!(decoder.next_answer().is_err());
         }
+    }
+
+    #[test]
+    fn a_long_list_is_followed_once_however_it_arrives() {
+        let member = |n: u32| format!("$10\r\nmember{n:04}\r\n");
+        let list =
+            ["*2\r\n:3000\r\n*3000\r\n".to_owned(), (0..3000).map(member).collect(), ":7\r\n".to_owned()].concat();
+        let mut decoder = Decoder::default();
+        let mut found = Vec::new();
+        for piece in list.as_bytes().chunks(100) {
+            push(&mut decoder, piece);
+            found.extend(answers(&mut decoder));
+            // At most the last piece and a part of one member are looked at again.
+            let followed = decoder.follow.as_ref().map_or(0, |follow| follow.at);
+            assert!(decoder.end - decoder.start - followed < 120, "it goes on where it was");
+        }
+        assert!(decoder.follow.is_none());
+        let members = (0..3000).map(|n| Value::BulkString(format!("member{n:04}").into_bytes())).collect();
+        assert_eq!(found, [Value::Array(vec![Value::Int(3000), Value::Array(members)]), Value::Int(7)]);
+        // What is broken is found in the middle of it.
+        let mut decoder = Decoder::default();
+        push(&mut decoder, b"*2\r\n:1\r\n");
+        assert!(decoder.next_answer().unwrap().is_none());
+        push(&mut decoder, b"$-2\r\n");
+        assert!(decoder.next_answer().is_err());
     }
 
     #[test]

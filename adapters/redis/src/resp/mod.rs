@@ -5,8 +5,7 @@
 mod commands;
 mod decoder;
 
-/// Adds commands to others. They are written where they are sent from: nothing is copied, and what is sent again is written
-/// again.
+/// Adds commands to others: those of a request to what is to be sent. What is sent again is written again.
 pub(crate) type Ask<'a> = dyn Fn(&mut Commands) + Sync + 'a;
 
 pub(crate) use self::{
