@@ -51,12 +51,13 @@ fn allocations(app: &Router, cookie: &str) -> u64 {
 
 #[test]
 fn an_untouched_request_allocates_little_more_than_through_a_layer_that_does_nothing() {
-    const MORE: u64 = 4;
+    const MORE: u64 = 3;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let w = World::new();
     let valid = runtime.block_on(w.sign_in(1));
     let router = || Router::new().route("/", get(async || "static"));
-    let (plain, layered) = (router().layer(NoOp(())), router().layer(w.layer()));
+    // As `axum::serve` has it: with the state, routes are made once and not for each request.
+    let (plain, layered) = (router().layer(NoOp(())).with_state(()), router().layer(w.layer()).with_state(()));
     for cookie in ["", &valid, "__Host-id=AbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbA", "theme=dark; lang=en"] {
         let (plain, layered) = (allocations(&plain, cookie), allocations(&layered, cookie));
         println!("{plain} through a layer that does nothing, {layered} through ours: {} more", layered - plain);

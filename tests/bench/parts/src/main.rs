@@ -7,15 +7,15 @@ use std::hint::black_box;
 
 use bench_kit::{Command, Jar};
 use cloakroom_core::{
-    Access, CookiePolicy, Engine, Entropy, EntropyError, Key, KeyId, Keyring, RequestInfo, SignedTokens,
-    TokenScheme as _, cookie::scan,
+    Access, CookiePolicy, Engine, Entropy, EntropyError, Key, KeyId, Keyring, RequestInfo, SignedTokens, Step,
+    TokenScheme as _, UnixTime, cookie::scan,
 };
 
 use sha2::{Digest as _, Sha256};
 
 use crate::bare::{Bare, naive_scan};
 
-const SYSTEMS: [&str; 5] = ["core", "core, forged", "parts", "scan", "naive scan"];
+const SYSTEMS: [&str; 6] = ["core", "core, forged", "core, untouched", "parts", "scan", "naive scan"];
 const FOREIGN: [usize; 2] = [6, 40];
 
 fn main() -> anyhow::Result<()> {
@@ -60,6 +60,12 @@ fn each(system: &str, mut measure: impl FnMut(&str, &mut dyn FnMut())) -> anyhow
                     black_box(asks(&engine, black_box(&forged)));
                 });
             }
+            "core, untouched" => {
+                anyhow::ensure!(is_quiet(&engine, &valid), "nothing is asked for");
+                measure(&opened, &mut || {
+                    black_box(is_quiet(&engine, black_box(&valid)));
+                });
+            }
             "parts" => {
                 let bare = Bare::new(&secret, name);
                 anyhow::ensure!(bare.store_key(&valid)? == key(&engine, &valid)?, "the parts make the key of the core");
@@ -87,6 +93,15 @@ fn asks(engine: &Engine, header: &str) -> bool {
     match session.access() {
         Access::Load(load) => black_box(load.key()).as_bytes().len() > 1,
         Access::Ready(_) => false,
+    }
+}
+
+/// Opens a session and commits it untouched; tells whether that asks for nothing.
+fn is_quiet(engine: &Engine, header: &str) -> bool {
+    let session = engine.open([header.as_bytes()], &RequestInfo::new());
+    match session.commit(UnixTime::from_millis(0), &mut Fixed) {
+        Step::Done(done) => done.headers().next().is_none(),
+        Step::Io(_) => false,
     }
 }
 

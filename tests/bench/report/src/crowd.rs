@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use cloakroom_tests::servers::{Options, Redis};
 
-use crate::{figures::Figures, order::Order, programs::Programs, server::Server, wrk::load};
+use crate::{figures::Figures, load::commands, order::Order, programs::Programs, server::Server, wrk::load};
 
 pub(crate) fn measure(
     programs: &Programs,
@@ -26,7 +26,9 @@ pub(crate) fn measure(
                 eprintln!("{bench}, round {round} of {rounds}: {}", system.name);
                 let cookies = server.sessions(sessions)?;
                 let before = counted(&server, &cookies)?;
+                let asked = commands(&redis)?;
                 let seen = load(&server.url, "/change", &cookies, clients, seconds)?;
+                let asked = commands(&redis)? - asked;
                 // wrk stops counting before the last requests are answered: at most one a connection is not told.
                 let kept = (counted(&server, &cookies)? - before) as f64 - sessions as f64;
                 let told = (seen.requests - seen.refused) as f64;
@@ -36,6 +38,8 @@ pub(crate) fn measure(
                 add("kept", kept.min(told) / seconds, "1/s");
                 add("lost", 100.0 * ((told - kept) / told).max(0.0), "%");
                 add("refused", 100.0 * seen.refused as f64 / seen.requests as f64, "%");
+                // What was tried in vain is among them.
+                add("Redis commands", asked as f64 / told, "1/request");
                 add("latency p99", seen.p99, "us");
             }
         }

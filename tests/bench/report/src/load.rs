@@ -94,8 +94,8 @@ fn measure_one(
     Ok(())
 }
 
-/// Returns how many commands the server was sent; not those that its scripts call.
-fn commands(redis: &Redis) -> anyhow::Result<u64> {
+/// Returns how many commands the server did, those that scripts call among them.
+pub(crate) fn commands(redis: &Redis) -> anyhow::Result<u64> {
     let info = redis.info("stats");
     Ok(info["total_commands_processed"].parse()?)
 }

@@ -63,6 +63,9 @@ const BARS: [(&str, &str, &str, &str); 8] = [
     ),
 ];
 
+/// The systems of these are measured beside each other alone.
+const RUNTIMES: [&str; 3] = ["tokio", "smol", "async-std"];
+
 /// Lines over the number of sessions: file, title, metric.
 const LINES: [(&str, &str, &str); 4] = [
     ("scale-bytes", "Bytes that a session takes beside its record of 300", "bytes beside 300"),
@@ -84,7 +87,12 @@ pub(crate) fn draw_all(figures: &Figures, folder: &Path) -> anyhow::Result<()> {
 
 /// Horizontal bars, the shortest on top, each with its number.
 fn bars(figures: &Figures, path: &Path, title: &str, bench: &str, metric: &str) -> anyhow::Result<()> {
-    let of = figures.iter().filter(|figure| figure.bench == bench && figure.metric == metric);
+    // What has nothing to do with Redis is loaded beside it.
+    let is_meant = |system: &str| {
+        !title.contains("Redis") || (system.contains("redis") && !RUNTIMES.iter().any(|name| system.starts_with(name)))
+    };
+    let of =
+        figures.iter().filter(|figure| figure.bench == bench && figure.metric == metric && is_meant(&figure.system));
     let mut bars: Vec<_> = of.map(|figure| (figure.system.as_str(), figure.value)).collect();
     if bars.is_empty() {
         return Ok(());

@@ -48,7 +48,7 @@ fn alone(system: &str, work: impl AsyncFnOnce(Routed)) -> anyhow::Result<()> {
     ensure!(IN_PROCESS.contains(&system), "{system} is measured by serving it alone, with Redis");
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        work(Routed(router(system, "-").await?)).await;
+        work(Routed::new(router(system, "-").await?)).await;
         Ok(())
     })
 }

@@ -12,8 +12,15 @@ use axum::{
 use bench_kit::App;
 use tower_service::Service as _;
 
-/// Is called as hyper calls it: a clone of the connection's router for each request, which costs a counter.
-pub struct Routed(pub Router);
+/// Is called as `axum::serve` calls it: its routes are made once, and each request gets a clone of the connection's router,
+/// which costs a counter.
+pub struct Routed(Router);
+
+impl Routed {
+    pub fn new(router: Router) -> Self {
+        Self(router.with_state(()))
+    }
+}
 
 impl App for Routed {
     type Request = Request;
@@ -64,7 +71,7 @@ mod tests {
     #[tokio::test]
     async fn each_system_does_what_is_measured() {
         for system in IN_PROCESS {
-            let app = Routed(router(system, "-").await.expect("it needs no server"));
+            let app = Routed::new(router(system, "-").await.expect("it needs no server"));
             check(&app, !system.starts_with("axum-") && system != "axum").await;
         }
     }
