@@ -91,6 +91,7 @@ mod driver;
 mod env;
 mod failure;
 mod link;
+mod login;
 mod pool;
 mod pulse;
 mod resp;
