@@ -162,7 +162,7 @@ impl fmt::Display for Nonce {
 /// The nonces of the last [`NONCES_KEPT`] commits, oldest first.
 ///
 /// They are kept as text: every commit reads and writes all of them, and looks at none.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
 pub struct Nonces {
     kept: [[u8; Nonce::CHARS]; NONCES_KEPT],
     len: u8,
@@ -222,6 +222,12 @@ impl Nonces {
         let mut chars = [0; Nonce::CHARS];
         nonce.text(&mut chars);
         self.texts().contains(&chars)
+    }
+}
+
+impl fmt::Debug for Nonces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
