@@ -88,6 +88,7 @@ impl Queue {
             return false;
         }
         queued.forget();
+        queued.searched_at = 0;
         queued.commands.move_to(bytes);
         waiters.extend(queued.waiters.drain(..));
         true
@@ -101,6 +102,7 @@ impl Queue {
     fn close(&self) -> Vec<Waiter> {
         let mut queued = self.lock();
         queued.is_closed = true;
+        queued.driver = None;
         mem::take(&mut queued.waiters)
     }
 

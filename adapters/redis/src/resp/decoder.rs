@@ -231,7 +231,6 @@ fn number(digits: &[u8]) -> Option<i64> {
 }
 
 #[cfg(test)]
-#[allow(clippy::panic, reason = "tests")]
 mod tests {
     use redis::{Value, parse_redis_value};
 
