@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alarm;
 pub mod contract;
 mod endpoint;
 mod run;
@@ -21,6 +22,7 @@ use std::{
 };
 
 pub use self::{
+    alarm::Alarm,
     endpoint::{Endpoint, Stream, connect_to_any},
     run::{Interrupted, run, run_blocking},
     task::Task,

@@ -30,9 +30,11 @@ use std::{
 };
 
 use async_std::task::{self, JoinHandle};
-use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
+use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task};
 
 use self::connect::connect;
+
+static ALARM: Alarm = Alarm::new(|duration| Box::pin(task::sleep(duration)), |ringer| drop(task::spawn(ringer)));
 
 /// async-std's global executor, which every thread reaches: nothing panics for want of a context.
 ///
@@ -43,8 +45,7 @@ pub struct AsyncStd;
 
 impl Runtime for AsyncStd {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // One that is too long for the clock never ends.
-        Box::pin(task::sleep(duration))
+        ALARM.sleep(duration)
     }
 
     fn spawn(&self, future: BoxFuture<'static, ()>) -> Task {

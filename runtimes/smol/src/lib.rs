@@ -21,10 +21,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
+use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task};
 use smol::Timer;
 
 use self::connect::connect;
+
+static ALARM: Alarm = Alarm::new(timer, |ringer| smol::spawn(ringer).detach());
 
 /// smol's global executor, which every thread reaches: nothing panics for want of a context.
 ///
@@ -35,10 +37,7 @@ pub struct Smol;
 
 impl Runtime for Smol {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(async move {
-            // One that is too long for the clock never ends.
-            Timer::after(duration).await;
-        })
+        ALARM.sleep(duration)
     }
 
     fn spawn(&self, future: BoxFuture<'static, ()>) -> Task {
@@ -59,6 +58,12 @@ impl Runtime for Smol {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
+}
+
+fn timer(duration: Duration) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        Timer::after(duration).await;
+    })
 }
 
 /// smol's own handle, which cancels when it is dropped: this one detaches.
