@@ -1,14 +1,11 @@
 //! One connection to one server.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
 
-use cloakroom_runtime::{Runtime, Task};
+use cloakroom_runtime::{Pulse, Runtime as _, Task};
 use cloakroom_store::Fault;
 use futures_channel::{mpsc, oneshot};
 
@@ -57,7 +54,8 @@ impl Connection {
 
     /// Tells whether it has ended, or might as well have: whoever asked last has given up by now.
     pub(crate) fn is_closed(&self) -> bool {
-        self.pulse.is_closed.load(Ordering::Acquire) || self.is_silent(self.env.settings.deadline, None)
+        let Env { runtime, settings, .. } = &*self.env;
+        self.pulse.is_closed() || self.pulse.is_silent(settings.deadline, None, &**runtime)
     }
 
     /// Ends it: whoever waits for an answer gets an error.
@@ -84,22 +82,10 @@ impl Connection {
         if self.orders.unbounded_send(Order { bytes, waiter }).is_err() {
             return Err(Failure { is_sent: false, ..gone() });
         }
-        let mut waiting = Waiting { connection: self, since: millis_of(self.env.runtime.now()), is_answered: false };
+        let mut waiting = Waiting { connection: self, since: self.env.runtime.now(), is_answered: false };
         let answers = receiver.await;
         waiting.is_answered = true;
         answers.unwrap_or_else(|_| Err(gone()))
-    }
-
-    /// Tells whether nothing was heard for so long although the server was asked; where it was not, since when to count.
-    fn is_silent(&self, patience: Duration, since: Option<u64>) -> bool {
-        let silent_since = match (self.pulse.asked.load(Ordering::Relaxed), since) {
-            (0, None) => return false,
-            (0, Some(since)) => self.pulse.heard.load(Ordering::Relaxed).max(since),
-            (asked, _) => asked,
-        };
-        // A clock that was set back tells nothing; a connection more costs little.
-        let silence = millis_of(self.env.runtime.now()).checked_sub(silent_since);
-        silence.is_none_or(|silence| u128::from(silence) >= patience.as_millis())
     }
 }
 
@@ -109,49 +95,19 @@ impl Drop for Connection {
     }
 }
 
-/// When the server was last heard, in milliseconds of the wall clock.
-#[derive(Debug, Default)]
-pub(crate) struct Pulse {
-    /// The first write since then; zero for none.
-    asked: AtomicU64,
-    heard: AtomicU64,
-    is_closed: AtomicBool,
-}
-
-impl Pulse {
-    pub(crate) fn asked(&self, runtime: &dyn Runtime) {
-        if self.asked.load(Ordering::Relaxed) == 0 {
-            self.asked.store(millis_of(runtime.now()), Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn heard(&self, runtime: &dyn Runtime) {
-        self.heard.store(millis_of(runtime.now()), Ordering::Relaxed);
-        self.asked.store(0, Ordering::Relaxed);
-    }
-
-    pub(crate) fn close(&self) {
-        self.is_closed.store(true, Ordering::Release);
-    }
-}
-
 /// A request that waits for its answers. Given up, it judges the connection: one that has been silent for long, although it
 /// was asked, would fail whoever comes next.
 struct Waiting<'a> {
     connection: &'a Connection,
-    since: u64,
+    since: SystemTime,
     is_answered: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let connection = self.connection;
-        if !self.is_answered && connection.is_silent(connection.env.settings.deadline / 2, Some(self.since)) {
-            connection.close();
+        let Connection { pulse, env, .. } = self.connection;
+        if !self.is_answered && pulse.is_silent(env.settings.deadline / 2, Some(self.since), &*env.runtime) {
+            self.connection.close();
         }
     }
-}
-
-fn millis_of(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64)
 }

@@ -9,14 +9,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use cloakroom_runtime::{Runtime, Stream};
+use cloakroom_runtime::{Pulse, Runtime, Stream};
 use cloakroom_store::Fault;
 use futures_channel::{mpsc, oneshot};
 use futures_io::{AsyncRead as _, AsyncWrite as _};
 use futures_util::StreamExt as _;
 
 use crate::{
-    connection::Pulse,
     failure::Failure,
     wire::{Answer, Decoder},
 };

@@ -3,10 +3,10 @@
 use std::{
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use cloakroom_runtime::{BoxFuture, Runtime, Task};
+use cloakroom_runtime::{BoxFuture, Pulse, Runtime, Task};
 use cloakroom_store::Fault;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::future::{Either, select};
@@ -16,7 +16,6 @@ use crate::{
     driver::{Driver, Queue},
     env::Env,
     failure::Failure,
-    pulse::{self, Pulse},
     resp::{Ask, Commands},
     server::Server,
 };
@@ -61,7 +60,7 @@ impl Connection {
     /// Writes commands in one go and returns as many answers, errors of the server among them. When it is dropped, the
     /// answers are read and thrown away, unless the server has been silent for so long that the connection is given up.
     pub(crate) async fn exec(&self, ask: &Ask<'_>) -> Result<Vec<Answer>, Failure> {
-        let mut waiting = Waiting { connection: self, since: pulse::now(&*self.line.runtime), is_answered: false };
+        let mut waiting = Waiting { connection: self, since: self.line.runtime.now(), is_answered: false };
         let answers = self.line.exec(ask).await;
         waiting.is_answered = true;
         answers
@@ -122,14 +121,14 @@ impl Line {
 /// was asked, would fail whoever comes next.
 struct Waiting<'a> {
     connection: &'a Connection,
-    since: u64,
+    since: SystemTime,
     is_answered: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let Connection { line: Line { pulse, runtime, .. }, patience, .. } = self.connection;
-        if !self.is_answered && pulse.is_silent(*patience, self.since, &**runtime) {
+        if !self.is_answered && pulse.is_silent(*patience, Some(self.since), &**runtime) {
             self.connection.close();
         }
     }

@@ -9,14 +9,13 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use cloakroom_runtime::Runtime;
+use cloakroom_runtime::{Pulse, Runtime};
 use futures_channel::oneshot;
 use futures_io::{AsyncRead, AsyncWrite};
 use redis::Value as Answer;
 
 use crate::{
     failure::Failure,
-    pulse::Pulse,
     resp::{Ask, Commands, Decoder},
 };
 

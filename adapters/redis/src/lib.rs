@@ -93,7 +93,6 @@ mod failure;
 mod link;
 mod login;
 mod pool;
-mod pulse;
 mod resp;
 mod route;
 mod server;

@@ -2,13 +2,15 @@
 //!
 //! A runtime is a value that the user passes; none is ever guessed, and several work side by side in one process. The
 //! crates `cloakroom-tokio`, `cloakroom-smol` and `cloakroom-async-std` each have one, and anybody can write another:
-//! five methods, whose rules the cases of [`contract`] check.
+//! five methods, whose rules the cases of [`contract`] check. Beside it is [`Pulse`], for stores whose connections many
+//! requests share.
 
 #![forbid(unsafe_code)]
 
 mod alarm;
 pub mod contract;
 mod endpoint;
+mod pulse;
 mod run;
 mod task;
 
@@ -24,6 +26,7 @@ use std::{
 pub use self::{
     alarm::Alarm,
     endpoint::{Endpoint, Stream, connect_to_any},
+    pulse::Pulse,
     run::{Interrupted, run, run_blocking},
     task::Task,
 };
