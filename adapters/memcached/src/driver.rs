@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     future::Future,
-    io,
+    io, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -118,20 +118,26 @@ impl Driver {
                 Poll::Pending => break,
             }
         }
-        let before = self.written;
+        let mut has_written = false;
         while self.written < self.out.len() {
             match Pin::new(&mut self.stream).poll_write(context, &self.out[self.written..]) {
                 Poll::Ready(Ok(0)) => return Err(lost(&io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(len)) => {
                     self.written += len;
+                    has_written = true;
                     self.is_flushed = false;
                     self.pulse.asked(&*self.runtime);
                 }
                 Poll::Ready(Err(error)) => return Err(lost(&error)),
-                Poll::Pending => break,
+                Poll::Pending => {
+                    // A backlog may last, and what it left behind would pile up.
+                    if self.written > CHUNK.max(self.out.len() / 2) {
+                        self.out.drain(..mem::take(&mut self.written));
+                    }
+                    break;
+                }
             }
         }
-        let has_written = self.written > before;
         if self.written == self.out.len() {
             self.written = 0;
             self.out.clear();
@@ -218,4 +224,84 @@ impl Drop for Driver {
 fn lost(error: &io::Error) -> Failure {
     let fault = if error.kind() == io::ErrorKind::TimedOut { Fault::TimedOut } else { Fault::Unavailable };
     Failure { fault, ..Failure::broken(&error.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Mutex, MutexGuard},
+        task::Waker,
+    };
+
+    use cloakroom_smol::Smol;
+    use futures_io::{AsyncRead, AsyncWrite};
+
+    use super::*;
+
+    /// The server's end: it says nothing, and takes what it has room for.
+    #[derive(Default)]
+    struct Wire {
+        taken: Vec<u8>,
+        room: usize,
+    }
+
+    #[derive(Clone, Default)]
+    struct End(Arc<Mutex<Wire>>);
+
+    impl End {
+        fn wire(&self) -> MutexGuard<'_, Wire> {
+            self.0.lock().unwrap()
+        }
+    }
+
+    impl AsyncRead for End {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for End {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            let mut wire = self.wire();
+            let len = wire.room.min(bytes.len());
+            if len == 0 {
+                return Poll::Pending;
+            }
+            wire.taken.extend_from_slice(&bytes[..len]);
+            wire.room -= len;
+            Poll::Ready(Ok(len))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_was_written_does_not_pile_up_while_a_backlog_lasts() {
+        const LONGEST: usize = 30_000;
+        let (end, (orders, queue)) = (End::default(), mpsc::unbounded());
+        let mut driver = Driver::new(Box::new(end.clone()), queue, 1, Arc::default(), Arc::new(Smol));
+        let (mut expected, mut waiting) = (Vec::new(), Vec::new());
+        for (number, len) in (0..100).zip([1_000, LONGEST].into_iter().cycle()) {
+            let bytes = vec![number; len];
+            expected.extend_from_slice(&bytes);
+            let (sender, receiver) = oneshot::channel();
+            let waiter = Waiter { owed: Vec::new(), answers: Vec::new(), sender };
+            orders.unbounded_send(Order { bytes, waiter }).unwrap();
+            waiting.push(receiver);
+        }
+        while end.wire().taken.len() < expected.len() {
+            end.wire().room = 900;
+            assert!(Pin::new(&mut driver).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            let (len, unwritten) = (driver.out.len(), driver.out.len() - driver.written);
+            assert!(len <= 2 * (CHUNK + LONGEST), "{len} are kept for {unwritten}");
+        }
+        assert!(end.wire().taken == expected, "nothing is lost, and nothing is written twice");
+        assert!(driver.out.is_empty());
+    }
 }
