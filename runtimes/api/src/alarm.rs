@@ -7,39 +7,42 @@ use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use crate::BoxFuture;
 
-/// Sleeps that share one timer, for implementers of [`Runtime::sleep`](crate::Runtime::sleep).
+/// Sleeps that share one timer, for implementers of [`Runtime::sleep`](crate::Runtime::sleep). Cheap to clone; clones share.
 ///
-/// Nearly every sleep here is a deadline that is not reached. Where a timer costs system calls, as in async-io, which
-/// smol and async-std have theirs from, two for each operation of a store are a good part of what a request costs. With an
-/// alarm, one timer is there for the first sleep to end, and it is set anew when it has rung or when a sleep that ends
-/// sooner begins; a sleep that is dropped leaves it as it is.
+/// Nearly every sleep here is a deadline that is not reached. Runtimes' own timers cost system calls: a thread that waits
+/// for events is told of each new one. With an alarm, one timer is there for the first sleep to end, and it is set anew when it
+/// has rung or when a sleep that ends sooner begins; a sleep that is dropped leaves it as it is.
 ///
-/// It stands in a `static`, which works where all tasks have one executor that never shuts down, and the clock of [`Instant`].
-/// A task of that executor has the timer.
+/// A task has the timer. It is spawned when the first sleep begins, and ends when the timer rings and nobody sleeps.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{sync::LazyLock, time::{Duration, Instant}};
 ///
 /// use cloakroom_runtime::{Alarm, BoxFuture};
 ///
 /// # struct Timer;
 /// # impl Timer { fn after(_: Duration) -> std::future::Ready<()> { std::future::ready(()) } }
 /// # fn spawn_and_detach(_: BoxFuture<'static, ()>) {}
-/// static ALARM: Alarm = Alarm::new(|duration| Box::pin(Timer::after(duration)), spawn_and_detach);
+/// static ALARM: LazyLock<Alarm> =
+///     LazyLock::new(|| Alarm::new(Instant::now, |duration| Box::pin(Timer::after(duration)), spawn_and_detach));
 ///
 /// fn sleep(duration: Duration) -> BoxFuture<'static, ()> {
-///     ALARM.sleep(duration)
+///     Box::pin(ALARM.sleep(duration))
 /// }
 /// # drop(sleep(Duration::ZERO));
 /// ```
-pub struct Alarm {
+#[derive(Clone)]
+pub struct Alarm(Arc<Inner>);
+
+struct Inner {
+    now: fn() -> Instant,
     timer: fn(Duration) -> BoxFuture<'static, ()>,
     spawn: fn(BoxFuture<'static, ()>),
     state: Mutex<State>,
@@ -49,7 +52,7 @@ struct State {
     /// By when they end, and in the order in which they began.
     sleepers: BTreeMap<Place, Waker>,
     begun: u64,
-    ringer: Ringing,
+    ringing: Ringing,
 }
 
 type Place = (Instant, u64);
@@ -62,49 +65,65 @@ enum Ringing {
     Soon,
     /// It waits for this moment, or to be woken.
     At(Instant, Waker),
+    /// It was dropped, as when a runtime shuts down. There will be no other.
+    Never,
 }
 
 impl Alarm {
-    /// Makes an alarm of the runtime's own timer and of how it spawns a future. Its sleeps may be polled anywhere.
-    pub const fn new(timer: fn(Duration) -> BoxFuture<'static, ()>, spawn: fn(BoxFuture<'static, ()>)) -> Self {
-        let state = State { sleepers: BTreeMap::new(), begun: 0, ringer: Ringing::Not };
-        Self { timer, spawn, state: Mutex::new(state) }
+    /// Makes an alarm of a runtime's clock, of its own timer, and of how it spawns a future. The last two are called where a
+    /// sleep is polled or dropped.
+    pub fn new(
+        now: fn() -> Instant,
+        timer: fn(Duration) -> BoxFuture<'static, ()>,
+        spawn: fn(BoxFuture<'static, ()>),
+    ) -> Self {
+        let state = State { sleepers: BTreeMap::new(), begun: 0, ringing: Ringing::Not };
+        Self(Arc::new(Inner { now, timer, spawn, state: Mutex::new(state) }))
     }
 
-    /// Waits, from the first poll on. One that is too long for the clock never ends.
-    pub fn sleep(&'static self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(Sleep { alarm: self, duration, place: None })
+    /// Waits, from the first poll on. One that is too long for the clock never ends. Where the runtime has dropped the task
+    /// that has the timer, each sleep has a timer of its own.
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        Sleep { alarm: self.clone(), progress: Progress::New(duration) }
     }
 
-    /// Notes who sleeps, and sees to it that the timer rings in time.
-    fn note(&'static self, end: Instant, place: &mut Option<Place>, waker: &Waker) {
+    fn now(&self) -> Instant {
+        (self.0.now)()
+    }
+
+    /// Notes who sleeps, and sees to it that the timer rings in time; `None` where it never will.
+    fn note(&self, end: Instant, place: Option<Place>, waker: &Waker) -> Option<Place> {
         let mut state = self.state();
-        let place = *place.get_or_insert_with(|| {
+        if matches!(state.ringing, Ringing::Never) {
+            return None;
+        }
+        let place = place.unwrap_or_else(|| {
             state.begun += 1;
             (end, state.begun)
         });
         let former = match state.sleepers.get_mut(&place) {
-            Some(known) if known.will_wake(waker) => return,
+            Some(known) if known.will_wake(waker) => return Some(place),
             Some(known) => Some(mem::replace(known, waker.clone())),
             None => state.sleepers.insert(place, waker.clone()),
         };
-        let ringer = match &state.ringer {
-            Ringing::At(at, _) if *at <= end => None,
-            Ringing::Soon => None,
-            Ringing::At(..) | Ringing::Not => Some(mem::replace(&mut state.ringer, Ringing::Soon)),
+        let ringing = match &state.ringing {
+            Ringing::At(at, _) if end < *at => Some(mem::replace(&mut state.ringing, Ringing::Soon)),
+            Ringing::Not => Some(mem::replace(&mut state.ringing, Ringing::Soon)),
+            Ringing::At(..) | Ringing::Never | Ringing::Soon => None,
         };
         // With the last waker of a task goes all that it owned, which may sleep as well.
         drop(state);
         drop(former);
-        match ringer {
+        match ringing {
             Some(Ringing::At(_, ringer)) => ringer.wake(),
-            Some(_) => (self.spawn)(Box::pin(Ringer { alarm: self, timer: None })),
+            Some(_) => (self.0.spawn)(Box::pin(Ringer { alarm: self.clone(), timer: None, has_ended: false })),
             None => {}
         }
+        Some(place)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,61 +133,79 @@ impl fmt::Debug for Alarm {
     }
 }
 
-struct Sleep {
-    alarm: &'static Alarm,
-    duration: Duration,
-    place: Option<Place>,
+/// The future of [`Alarm::sleep`]. It may be polled on any thread.
+#[must_use = "it begins when it is polled"]
+pub struct Sleep {
+    alarm: Alarm,
+    progress: Progress,
+}
+
+enum Progress {
+    New(Duration),
+    Noted(Place),
+    Alone(BoxFuture<'static, ()>),
 }
 
 impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let now = Instant::now();
-        let end = match self.place {
-            Some((end, _)) => end,
-            None => match now.checked_add(self.duration) {
-                Some(end) => end,
+        let now = self.alarm.now();
+        let (end, place) = match &mut self.progress {
+            Progress::New(duration) => match now.checked_add(*duration) {
+                Some(end) => (end, None),
                 None => return Poll::Pending,
             },
+            Progress::Noted(place) => (place.0, Some(*place)),
+            Progress::Alone(timer) => return timer.as_mut().poll(context),
         };
         if end <= now {
             return Poll::Ready(());
         }
-        self.alarm.note(end, &mut self.place, context.waker());
-        Poll::Pending
+        if let Some(place) = self.alarm.note(end, place, context.waker()) {
+            self.progress = Progress::Noted(place);
+            return Poll::Pending;
+        }
+        let mut timer = (self.alarm.0.timer)(end - now);
+        let poll = timer.as_mut().poll(context);
+        self.progress = Progress::Alone(timer);
+        poll
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
+        if let Progress::Noted(place) = self.progress {
             // Not dropped while all is locked.
             let _waker = self.alarm.state().sleepers.remove(&place);
         }
     }
 }
 
-/// The task that has the timer. It ends when the timer rings and nobody sleeps.
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").finish_non_exhaustive()
+    }
+}
+
+/// The task that has the timer.
 struct Ringer {
-    alarm: &'static Alarm,
+    alarm: Alarm,
     timer: Option<(Instant, BoxFuture<'static, ()>)>,
+    has_ended: bool,
 }
 
 impl Ringer {
     /// Wakes those whose time has come; returns when the next one's does.
     fn ring(&self, context: &Context<'_>) -> Option<Instant> {
         let mut state = self.alarm.state();
-        let later = state.sleepers.split_off(&(Instant::now(), u64::MAX));
+        let later = state.sleepers.split_off(&(self.alarm.now(), u64::MAX));
         let ended = mem::replace(&mut state.sleepers, later);
         let next = state.sleepers.first_key_value().map(|(&(end, _), _)| end);
-        let ringer = next.map_or(Ringing::Not, |end| Ringing::At(end, context.waker().clone()));
-        let _former = mem::replace(&mut state.ringer, ringer);
+        let ringing = next.map_or(Ringing::Not, |end| Ringing::At(end, context.waker().clone()));
+        let _former = mem::replace(&mut state.ringing, ringing);
         drop(state);
-        for sleeper in ended.into_values() {
-            // One that panics must not be the last that is woken.
-            let _ = catch_unwind(AssertUnwindSafe(|| sleeper.wake()));
-        }
+        wake(ended);
         next
     }
 }
@@ -179,7 +216,8 @@ impl Future for Ringer {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         while let Some(end) = self.ring(context) {
             if self.timer.as_ref().is_none_or(|(at, _)| *at != end) {
-                self.timer = Some((end, (self.alarm.timer)(end.saturating_duration_since(Instant::now()))));
+                let left = end.saturating_duration_since(self.alarm.now());
+                self.timer = Some((end, (self.alarm.0.timer)(left)));
             }
             if let Some((_, timer)) = &mut self.timer
                 && timer.as_mut().poll(context).is_pending()
@@ -188,6 +226,26 @@ impl Future for Ringer {
             }
             self.timer = None;
         }
+        self.has_ended = true;
         Poll::Ready(())
+    }
+}
+
+impl Drop for Ringer {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            let mut state = self.alarm.state();
+            let _former = mem::replace(&mut state.ringing, Ringing::Never);
+            let sleepers = mem::take(&mut state.sleepers);
+            drop(state);
+            wake(sleepers);
+        }
+    }
+}
+
+/// Wakes each, also where another's waker panics.
+fn wake(sleepers: BTreeMap<Place, Waker>) {
+    for sleeper in sleepers.into_values() {
+        let _ = catch_unwind(AssertUnwindSafe(|| sleeper.wake()));
     }
 }

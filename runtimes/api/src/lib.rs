@@ -2,8 +2,8 @@
 //!
 //! A runtime is a value that the user passes; none is ever guessed, and several work side by side in one process. The
 //! crates `cloakroom-tokio`, `cloakroom-smol` and `cloakroom-async-std` each have one, and anybody can write another:
-//! five methods, whose rules the cases of [`contract`] check. Beside it is [`Pulse`], for stores whose connections many
-//! requests share.
+//! five methods, whose rules the cases of [`contract`] check. Beside it are [`Alarm`], for implementers whose timers cost
+//! system calls, and [`Pulse`], for stores whose connections many requests share.
 
 #![forbid(unsafe_code)]
 
@@ -24,7 +24,7 @@ use std::{
 };
 
 pub use self::{
-    alarm::Alarm,
+    alarm::{Alarm, Sleep},
     endpoint::{Endpoint, Stream, connect_to_any},
     pulse::Pulse,
     run::{Interrupted, run, run_blocking},

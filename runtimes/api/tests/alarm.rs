@@ -5,6 +5,7 @@ mod common;
 use std::{
     future::poll_fn,
     panic,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -14,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cloakroom_runtime::{Alarm, BoxFuture, Runtime};
+use cloakroom_runtime::{Alarm, BoxFuture, Runtime, Sleep};
 
 use self::common::{Threads, block_on};
 
@@ -27,7 +28,8 @@ macro_rules! alarm {
         static TIMERS: AtomicUsize = AtomicUsize::new(0);
         static SPAWNED: AtomicUsize = AtomicUsize::new(0);
         static POLLS: AtomicUsize = AtomicUsize::new(0);
-        static ALARM: Alarm = Alarm::new(
+        let alarm = Alarm::new(
+            Instant::now,
             |duration| {
                 TIMERS.fetch_add(1, Ordering::SeqCst);
                 Threads.sleep(duration)
@@ -40,12 +42,12 @@ macro_rules! alarm {
                 }))));
             },
         );
-        Counted { alarm: &ALARM, timers: &TIMERS, spawned: &SPAWNED, polls: &POLLS }
+        Counted { alarm, timers: &TIMERS, spawned: &SPAWNED, polls: &POLLS }
     }};
 }
 
 struct Counted {
-    alarm: &'static Alarm,
+    alarm: Alarm,
     timers: &'static AtomicUsize,
     spawned: &'static AtomicUsize,
     polls: &'static AtomicUsize,
@@ -61,11 +63,11 @@ impl Wake for Woken {
     }
 }
 
-fn poll(sleep: &mut BoxFuture<'static, ()>, waker: &Waker) -> Poll<()> {
-    sleep.as_mut().poll(&mut Context::from_waker(waker))
+fn poll(sleep: &mut Sleep, waker: &Waker) -> Poll<()> {
+    Pin::new(sleep).poll(&mut Context::from_waker(waker))
 }
 
-fn begin(alarm: &'static Alarm, duration: Duration) -> BoxFuture<'static, ()> {
+fn begin(alarm: &Alarm, duration: Duration) -> Sleep {
     let mut sleep = alarm.sleep(duration);
     assert_eq!(poll(&mut sleep, Waker::noop()), Poll::Pending);
     sleep
@@ -74,12 +76,12 @@ fn begin(alarm: &'static Alarm, duration: Duration) -> BoxFuture<'static, ()> {
 #[test]
 fn many_that_end_no_sooner_have_one_timer() {
     let Counted { alarm, timers, spawned, polls } = alarm!();
-    let _first = begin(alarm, LONG);
+    let _first = begin(&alarm, LONG);
     while timers.load(Ordering::SeqCst) == 0 {
         thread::yield_now();
     }
     for _ in 0..20 {
-        drop(begin(alarm, LONG));
+        drop(begin(&alarm, LONG));
         thread::sleep(Duration::from_millis(1));
     }
     // One that ends sooner sets the timer anew, and so does its end.
@@ -103,7 +105,7 @@ fn one_that_is_dropped_lets_go_of_its_waker() {
 fn all_end_and_none_early() {
     let Counted { alarm, .. } = alarm!();
     let sleepers = [80, 20, 60, 40, 0].map(|millis| {
-        let duration = Duration::from_millis(millis);
+        let (alarm, duration) = (alarm.clone(), Duration::from_millis(millis));
         thread::spawn(move || {
             let begun = Instant::now();
             block_on(alarm.sleep(duration));
@@ -163,7 +165,7 @@ fn a_waker_that_panics_keeps_nobody_asleep() {
 fn what_a_waker_owns_may_sleep_itself() {
     /// With the waker goes a sleep, as with the last waker of a task.
     struct Owns {
-        _sleep: Mutex<BoxFuture<'static, ()>>,
+        _sleep: Mutex<Sleep>,
     }
 
     impl Wake for Owns {
@@ -171,7 +173,7 @@ fn what_a_waker_owns_may_sleep_itself() {
     }
 
     let Counted { alarm, .. } = alarm!();
-    let owner = || Waker::from(Arc::new(Owns { _sleep: Mutex::new(begin(alarm, LONG)) }));
+    let owner = || Waker::from(Arc::new(Owns { _sleep: Mutex::new(begin(&alarm, LONG)) }));
     let mut replaced = alarm.sleep(LONG);
     let mut dropped = alarm.sleep(LONG);
     let mut woken = alarm.sleep(SHORT);
@@ -186,6 +188,31 @@ fn what_a_waker_owns_may_sleep_itself() {
 #[test]
 fn one_that_is_too_long_for_the_clock_never_ends() {
     let Counted { alarm, timers, .. } = alarm!();
-    drop(begin(alarm, Duration::MAX));
+    drop(begin(&alarm, Duration::MAX));
     assert_eq!(timers.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn where_the_task_was_dropped_each_has_a_timer_of_its_own() {
+    static TIMERS: AtomicUsize = AtomicUsize::new(0);
+    static TASK: Mutex<Option<BoxFuture<'static, ()>>> = Mutex::new(None);
+    let alarm = Alarm::new(
+        Instant::now,
+        |duration| {
+            TIMERS.fetch_add(1, Ordering::SeqCst);
+            Threads.sleep(duration)
+        },
+        |task| *TASK.lock().unwrap() = Some(task),
+    );
+    let woken = Arc::<Woken>::default();
+    let mut sleep = alarm.sleep(SHORT);
+    assert_eq!(poll(&mut sleep, &woken.clone().into()), Poll::Pending);
+    drop(TASK.lock().unwrap().take());
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1, "it has to look for another timer");
+    let begun = Instant::now();
+    block_on(sleep);
+    block_on(alarm.sleep(SHORT));
+    assert_eq!(TIMERS.load(Ordering::SeqCst), 2);
+    assert!(begun.elapsed() >= SHORT);
+    assert!(TASK.lock().unwrap().is_none(), "a runtime that drops tasks is not asked again");
 }

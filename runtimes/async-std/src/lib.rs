@@ -25,8 +25,9 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
+    sync::LazyLock,
     task::{Context, Waker},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use async_std::task::{self, JoinHandle};
@@ -34,7 +35,9 @@ use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task};
 
 use self::connect::connect;
 
-static ALARM: Alarm = Alarm::new(|duration| Box::pin(task::sleep(duration)), |ringer| drop(task::spawn(ringer)));
+static ALARM: LazyLock<Alarm> = LazyLock::new(|| {
+    Alarm::new(Instant::now, |duration| Box::pin(task::sleep(duration)), |ringer| drop(task::spawn(ringer)))
+});
 
 /// async-std's global executor, which every thread reaches: nothing panics for want of a context.
 ///
@@ -45,7 +48,7 @@ pub struct AsyncStd;
 
 impl Runtime for AsyncStd {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        ALARM.sleep(duration)
+        Box::pin(ALARM.sleep(duration))
     }
 
     fn spawn(&self, future: BoxFuture<'static, ()>) -> Task {

@@ -18,7 +18,8 @@ mod connect;
 
 use std::{
     io, mem,
-    time::{Duration, SystemTime},
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime},
 };
 
 use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task};
@@ -26,7 +27,8 @@ use smol::Timer;
 
 use self::connect::connect;
 
-static ALARM: Alarm = Alarm::new(timer, |ringer| smol::spawn(ringer).detach());
+static ALARM: LazyLock<Alarm> =
+    LazyLock::new(|| Alarm::new(Instant::now, timer, |ringer| smol::spawn(ringer).detach()));
 
 /// smol's global executor, which every thread reaches: nothing panics for want of a context.
 ///
@@ -37,7 +39,7 @@ pub struct Smol;
 
 impl Runtime for Smol {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        ALARM.sleep(duration)
+        Box::pin(ALARM.sleep(duration))
     }
 
     fn spawn(&self, future: BoxFuture<'static, ()>) -> Task {

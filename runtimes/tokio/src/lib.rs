@@ -17,6 +17,7 @@
 mod connect;
 
 use std::{
+    cell::RefCell,
     fmt,
     future::Future,
     io,
@@ -25,8 +26,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
-use tokio::{runtime::Handle, time};
+use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task};
+use tokio::{
+    runtime::{Handle, Id},
+    time,
+};
 
 use self::connect::connect;
 
@@ -46,8 +50,8 @@ pub struct Tokio;
 
 impl Runtime for Tokio {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // Not made before the first poll, which may be in another context than this call.
-        Box::pin(async move { time::sleep(duration).await })
+        // The runtime is that of the first poll, which may be in another context than this call.
+        Box::pin(async move { alarm().sleep(duration).await })
     }
 
     fn spawn(&self, future: BoxFuture<'static, ()>) -> Task {
@@ -117,6 +121,31 @@ impl fmt::Debug for TokioHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("TokioHandle").field(&self.0.id()).finish()
     }
+}
+
+thread_local! {
+    static ALARM: RefCell<Option<(Id, Alarm)>> = const { RefCell::new(None) };
+}
+
+/// Returns this thread's alarm in the runtime that it is in. No two threads share one, so that none waits for another.
+fn alarm() -> Alarm {
+    let id = Handle::current().id();
+    let make = || {
+        Alarm::new(
+            || time::Instant::now().into_std(),
+            |duration| Box::pin(async move { time::sleep(duration).await }),
+            |ringer| drop(tokio::spawn(ringer)),
+        )
+    };
+    let find = |known: &RefCell<Option<(Id, Alarm)>>| {
+        let mut known = known.borrow_mut();
+        match &*known {
+            Some((of, alarm)) if *of == id => alarm.clone(),
+            _ => known.insert((id, make())).1.clone(),
+        }
+    };
+    // The thread may be about to end.
+    ALARM.try_with(find).unwrap_or_else(|_| make())
 }
 
 fn spawn(handle: &Handle, future: BoxFuture<'static, ()>) -> Task {

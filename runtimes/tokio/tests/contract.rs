@@ -6,8 +6,11 @@
 mod park;
 
 use std::{
-    future::pending,
+    future::{Future, pending, poll_fn},
     panic::{self, AssertUnwindSafe},
+    pin::Pin,
+    sync::Mutex,
+    task::Poll,
     time::Duration,
 };
 
@@ -26,6 +29,15 @@ fn current_thread() -> tokio::runtime::Runtime {
 
 fn multi_thread() -> tokio::runtime::Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Polls a future once.
+async fn poll_immediate<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+    poll_fn(|context| match Pin::new(&mut *future).poll(context) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 #[test]
@@ -123,6 +135,40 @@ fn the_longest_sleep_does_not_overflow() {
             () = Tokio.sleep(Duration::from_millis(5)) => {}
         }
     });
+}
+
+#[test]
+fn a_runtime_that_stands_still_holds_up_no_sleep_of_another() {
+    let (still, runs) = (current_thread(), current_thread());
+    let mut long = Tokio.sleep(Duration::from_secs(3600));
+    assert!(still.block_on(async { poll_immediate(&mut long).await }).is_none());
+    runs.block_on(Tokio.sleep(Duration::from_millis(1)));
+    // Nor when it comes first again.
+    still.block_on(Tokio.sleep(Duration::from_millis(1)));
+}
+
+#[test]
+fn a_sleep_goes_by_the_clock_of_the_runtime() {
+    let paused = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    paused.block_on(async {
+        let begun = tokio::time::Instant::now();
+        Tokio.sleep(Duration::from_secs(3600)).await;
+        assert!(begun.elapsed() >= Duration::from_secs(3600));
+    });
+}
+
+#[test]
+fn a_sleep_panics_where_its_runtime_has_no_timer_or_has_shut_down() {
+    let panics = |call: &dyn Fn()| panic::catch_unwind(AssertUnwindSafe(call)).is_err();
+    let without = Builder::new_current_thread().build().unwrap();
+    assert!(panics(&|| without.block_on(Tokio.sleep(Duration::from_secs(3600)))));
+    let runtime = multi_thread();
+    let handle = TokioHandle::new(runtime.handle().clone());
+    let begun = Mutex::new(handle.sleep(Duration::from_secs(3600)));
+    assert!(park_on(poll_immediate(&mut *begun.lock().unwrap())).is_none());
+    drop(runtime);
+    assert!(panics(&|| park_on(&mut *begun.lock().unwrap())));
+    assert!(panics(&|| park_on(handle.sleep(Duration::from_secs(3600)))));
 }
 
 #[test]
