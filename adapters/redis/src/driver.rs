@@ -5,13 +5,17 @@ use std::{
     future::Future,
     io, mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
 };
 
 use cloakroom_runtime::{Pulse, Runtime};
 use futures_channel::oneshot;
 use futures_io::{AsyncRead, AsyncWrite};
+use futures_util::task::AtomicWaker;
 use redis::Value as Answer;
 
 use crate::{
@@ -136,12 +140,16 @@ pub(crate) struct Driver<S> {
     decoder: Decoder,
     /// It let others go first, so that what they ask goes along.
     has_waited: bool,
+    incoming: Arc<Incoming>,
+    /// Tells `incoming`.
+    reader: Waker,
     pulse: Arc<Pulse>,
     runtime: Arc<dyn Runtime>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     pub(crate) fn new(stream: S, queue: Arc<Queue>, pulse: Arc<Pulse>, runtime: Arc<dyn Runtime>) -> Self {
+        let incoming = Arc::<Incoming>::default();
         Self {
             stream,
             queue,
@@ -151,12 +159,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             waiters: VecDeque::new(),
             decoder: Decoder::default(),
             has_waited: false,
+            reader: Arc::clone(&incoming).into(),
+            incoming,
             pulse,
             runtime,
         }
     }
 
     fn step(&mut self, context: &mut Context<'_>) -> Poll<Failure> {
+        self.incoming.driver.register(context.waker());
         // Whoever is about to ask as well does so before the write: one for many costs both sides much less.
         self.has_waited = !self.has_waited && !self.waiters.is_empty() && self.queue.has_some();
         if self.has_waited {
@@ -167,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             // What the server takes more slowly than it is asked waits where it can be forgotten.
             let is_full = self.is_full();
             let has_more = !is_full && self.queue.take(&mut self.out, &mut self.waiters, context);
-            let has_read = match self.write(context).and_then(|()| self.read(context)) {
+            let has_read = match self.write(context).and_then(|()| self.read()) {
                 Ok(has_read) => has_read,
                 Err(failure) => return Poll::Ready(failure),
             };
@@ -215,10 +226,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Reads answers and hands them over; tells whether anything was read.
-    fn read(&mut self, context: &mut Context<'_>) -> Result<bool, Failure> {
-        match Pin::new(&mut self.stream).poll_read(context, self.decoder.room()) {
+    fn read(&mut self) -> Result<bool, Failure> {
+        if !self.incoming.is_likely.swap(false, Ordering::Acquire) {
+            return Ok(false);
+        }
+        let mut context = Context::from_waker(&self.reader);
+        match Pin::new(&mut self.stream).poll_read(&mut context, self.decoder.room()) {
             Poll::Ready(Ok(0)) => Err(Failure::lost(&io::ErrorKind::UnexpectedEof.into())),
             Poll::Ready(Ok(len)) => {
+                self.incoming.is_likely.store(true, Ordering::Relaxed);
                 self.pulse.heard(&*self.runtime);
                 self.decoder.filled(len);
                 while let Some(answer) = self.decoder.next_answer().map_err(|_| Failure::garbled())? {
@@ -251,6 +267,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         for waiter in self.queue.close() {
             let _ = waiter.sender.send(Err(failure.clone().before_it_was_sent()));
         }
+    }
+}
+
+/// Whether it is worth while to read: a stream that tries before it waits costs a system call each time in vain, and most
+/// polls are for what is to be written.
+struct Incoming {
+    is_likely: AtomicBool,
+    driver: AtomicWaker,
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self { is_likely: AtomicBool::new(true), driver: AtomicWaker::new() }
+    }
+}
+
+impl Wake for Incoming {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_likely.store(true, Ordering::Release);
+        self.driver.wake();
     }
 }
 
@@ -287,7 +327,9 @@ mod tests {
         /// How many bytes it takes before somebody must wait.
         room: Option<usize>,
         flushes: usize,
+        reads: usize,
         is_at_end: bool,
+        reader: Option<Waker>,
     }
 
     #[derive(Clone, Default)]
@@ -299,14 +341,26 @@ mod tests {
         }
 
         fn says(&self, bytes: &[u8]) {
-            self.wire().unread.extend(bytes);
+            let reader = {
+                let mut wire = self.wire();
+                wire.unread.extend(bytes);
+                wire.reader.take()
+            };
+            reader.into_iter().for_each(Waker::wake);
+        }
+
+        fn ends(&self) {
+            self.wire().is_at_end = true;
+            self.says(b"");
         }
     }
 
     impl AsyncRead for End {
-        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
             let mut wire = self.wire();
+            wire.reads += 1;
             if wire.unread.is_empty() && !wire.is_at_end {
+                wire.reader = Some(context.waker().clone());
                 return Poll::Pending;
             }
             let len = buffer.len().min(wire.unread.len());
@@ -337,18 +391,28 @@ mod tests {
         }
     }
 
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
     struct Talk {
         end: End,
         queue: Arc<Queue>,
         pulse: Arc<Pulse>,
         driver: Driver<End>,
+        woken: Arc<Woken>,
     }
 
     impl Talk {
         fn new() -> Self {
             let (end, queue, pulse) = (End::default(), Arc::<Queue>::default(), Arc::<Pulse>::default());
             let driver = Driver::new(end.clone(), queue.clone(), pulse.clone(), Arc::new(Smol));
-            Self { end, queue, pulse, driver }
+            Self { end, queue, pulse, driver, woken: Arc::default() }
         }
 
         fn ask(&self, words: &[&str]) -> oneshot::Receiver<Answers> {
@@ -357,15 +421,13 @@ mod tests {
 
         /// Polls the driver once; tells whether it wants to be polled again.
         fn poll(&mut self) -> bool {
-            struct Woken(std::sync::atomic::AtomicBool);
-            impl std::task::Wake for Woken {
-                fn wake(self: Arc<Self>) {
-                    self.0.store(true, std::sync::atomic::Ordering::Relaxed);
-                }
-            }
-            let woken = Arc::new(Woken(false.into()));
-            let _ = Pin::new(&mut self.driver).poll(&mut Context::from_waker(&woken.clone().into()));
-            woken.0.load(std::sync::atomic::Ordering::Relaxed)
+            let _ = Pin::new(&mut self.driver).poll(&mut Context::from_waker(&self.woken.clone().into()));
+            self.is_woken()
+        }
+
+        /// Tells whether it was woken since it was asked for the last time.
+        fn is_woken(&self) -> bool {
+            self.woken.0.swap(false, Ordering::Relaxed)
         }
 
         fn writes(&self) -> Vec<String> {
@@ -409,6 +471,22 @@ mod tests {
     }
 
     #[test]
+    fn it_reads_where_something_may_be_there() {
+        let mut talk = Talk::new();
+        let _first = talk.ask(&["A"]);
+        assert!(!talk.poll());
+        assert_eq!(talk.end.wire().reads, 1);
+        let mut second = talk.ask(&["B"]);
+        assert!(talk.is_woken() && talk.poll() && !talk.poll());
+        assert_eq!(talk.writes().len(), 2);
+        assert_eq!(talk.end.wire().reads, 1, "it was not told of anything");
+        talk.end.says(b"+1\r\n+2\r\n");
+        assert!(talk.is_woken() && !talk.poll());
+        assert_eq!(talk.end.wire().reads, 3, "until there is nothing more");
+        assert_eq!(heard(&mut second), Some(vec![Answer::SimpleString("2".to_owned())]));
+    }
+
+    #[test]
     fn each_gets_its_own_answers_in_whatever_pieces_they_come() {
         let stream = b"+1\r\n$1\r\nx\r\n-ERR 2\r\n:3\r\n";
         for at in 0..=stream.len() {
@@ -435,7 +513,7 @@ mod tests {
             let mut first = talk.ask(&["A"]);
             let mut second = talk.ask(&["B"]);
             talk.end.says(said.as_bytes());
-            talk.end.wire().is_at_end = true;
+            talk.end.ends();
             talk.poll();
             assert_eq!(heard(&mut first), Some(vec![Answer::SimpleString("1".to_owned())]));
             let second = second.try_recv().unwrap();
@@ -450,14 +528,11 @@ mod tests {
         let mut talk = Talk::new();
         let mut sent = talk.ask(&["A"]);
         talk.poll();
-        talk.end.wire().is_at_end = true;
+        talk.end.ends();
         let mut unsent = talk.ask(&["B"]);
         // It lets others go first, so that the end is seen with the question still in the queue.
         talk.driver.has_waited = true;
-        talk.driver
-            .read(&mut Context::from_waker(Waker::noop()))
-            .map_err(|failure| talk.driver.end(&failure))
-            .unwrap_err();
+        talk.driver.read().map_err(|failure| talk.driver.end(&failure)).unwrap_err();
         let failure = |receiver: &mut oneshot::Receiver<Answers>| receiver.try_recv().unwrap().unwrap().unwrap_err();
         let (sent, unsent) = (failure(&mut sent), failure(&mut unsent));
         assert!(sent.is_sent && sent.is_broken);
