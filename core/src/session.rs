@@ -99,12 +99,17 @@ impl Session {
         cookie_headers: impl IntoIterator<Item = &'h [u8]>,
         request: &RequestInfo<'_>,
     ) -> Self {
-        let candidates = Candidates::find(&policy, cookie_headers);
-        let withheld = candidates.is_empty() && policy.withholds_cookie(request);
         let client = policy.binder.as_ref().map(|binder| binder.client(request));
         let may_renew = request.may_renew();
-        let shell = Shell { may_create: !withheld, may_renew, client, ..Shell::of_engine(policy) };
-        Self { shell, state: State::Unopened(candidates) }
+        let shell = Shell { may_renew, client, ..Shell::of_engine(policy) };
+        // Filled where it stays: with room for many tokens it is long to copy.
+        let mut session = Self { shell, state: State::Unopened(Candidates::default()) };
+        if let State::Unopened(candidates) = &mut session.state {
+            let policy = &session.shell.policy;
+            candidates.find(policy, cookie_headers);
+            session.shell.may_create = !(candidates.is_empty() && policy.withholds_cookie(request));
+        }
+        session
     }
 
     pub(crate) fn from_parts(shell: Shell, state: State) -> Self {
@@ -284,31 +289,35 @@ pub(crate) struct Candidates {
     pieces: Pieces,
 }
 
-impl Candidates {
-    fn find<'h>(policy: &Policy, cookie_headers: impl IntoIterator<Item = &'h [u8]>) -> Self {
-        let mut found = Self {
+impl Default for Candidates {
+    fn default() -> Self {
+        Self {
             tokens: [const { RawToken::EMPTY }; MAX_TAGS_CHECKED],
             len: 0,
             malformed: false,
             unread: false,
             unchecked: false,
             pieces: Pieces::default(),
-        };
+        }
+    }
+}
+
+impl Candidates {
+    fn find<'h>(&mut self, policy: &Policy, cookie_headers: impl IntoIterator<Item = &'h [u8]>) {
         let name = policy.cookie.name().as_str().as_bytes();
         let end = match policy.holder.as_ref().map_or(1, Holder::pieces) {
-            1 => scan(cookie_headers, name, |value| found.add(policy, value)),
+            1 => scan(cookie_headers, name, |value| self.add(policy, value)),
             most => scan_pairs(cookie_headers, |pair| match (value_of(pair, name), value_after(pair, name)) {
-                (Some(value), _) => found.add(policy, value),
+                (Some(value), _) => self.add(policy, value),
                 (None, Some((rest, value))) => {
                     if let Some(index) = piece_of(rest, most) {
-                        found.unchecked |= !found.pieces.add(index, value);
+                        self.unchecked |= !self.pieces.add(index, value);
                     }
                 }
                 (None, None) => {}
             }),
         };
-        found.unread = end == Scan::Capped;
-        found
+        self.unread = end == Scan::Capped;
     }
 
     fn add(&mut self, policy: &Policy, value: &[u8]) {

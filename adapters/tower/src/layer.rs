@@ -223,10 +223,19 @@ where
         let client = self.settings.address.find(&request);
         let headers = request.headers();
         let mut facts = RequestInfo::new().method(request.method().as_str());
-        if let Some(mode) = headers.get(SEC_FETCH_MODE) {
+        // One pass costs less than two names hashed. Of several lines the first counts.
+        let (mut mode, mut site) = (None, None);
+        for (name, value) in headers {
+            if *name == SEC_FETCH_MODE {
+                mode.get_or_insert(value);
+            } else if *name == SEC_FETCH_SITE {
+                site.get_or_insert(value);
+            }
+        }
+        if let Some(mode) = mode {
             facts = facts.sec_fetch_mode(mode.as_bytes());
         }
-        if let Some(site) = headers.get(SEC_FETCH_SITE) {
+        if let Some(site) = site {
             facts = facts.sec_fetch_site(site.as_bytes());
         }
         if self.settings.sessions.engine().binds_sessions() {
