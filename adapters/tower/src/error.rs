@@ -4,12 +4,12 @@ use std::{error::Error, fmt};
 
 use axum_core::response::{IntoResponse, Response};
 use cloakroom_core::{CommitError, EditError, RosterError};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header::CACHE_CONTROL};
 
 /// Why an access to a session failed; an axum handler returns it with `?`.
 ///
 /// As a response it is a status and its text: 503 when the store is down, 409 when other requests were in the way, 500
-/// when the application asked for what cannot be, 501 where the store has no index of users' sessions.
+/// when the application asked for what cannot be, 501 where the store has no index of users' sessions. No cache keeps it.
 #[derive(Clone, Debug)]
 pub struct SessionError(cloakroom_store::SessionError);
 
@@ -74,6 +74,9 @@ impl Error for SessionError {
 
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
-        (self.status(), self.to_string()).into_response()
+        let mut response = (self.status(), self.to_string()).into_response();
+        // What is kept of a 404 or a 501 would outlive its reason, and reach other visitors.
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
     }
 }

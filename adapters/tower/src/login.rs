@@ -244,6 +244,7 @@ where
             let refused = |status| {
                 let mut response = Response::new(C::default());
                 *response.status_mut() = status;
+                response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 response
             };
             let Ok(session) = Session::<N>::find(request.extensions()) else {

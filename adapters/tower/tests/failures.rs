@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::{Router, body::Body, extract::State, response::IntoResponse, routing::get};
 use cloakroom_core::OpKind;
 use cloakroom_store::Finish;
-use cloakroom_tower::{Session, SessionError, SessionLayer, StoreFailure, StoreFailureLayer};
+use cloakroom_tower::{Principal, Session, SessionError, SessionLayer, StoreFailure, StoreFailureLayer};
 use common::{Trouble, World, add_one, get as request, lines, send, text, ticket};
 use http::{Request, Response, StatusCode, header};
 use tower::{Layer, ServiceExt, service_fn};
@@ -244,6 +244,7 @@ async fn a_store_that_is_down_is_service_unavailable_and_touches_no_cookie() {
             let response = send(&app, path, &browser).await;
             assert_eq!((response.status(), ticket(&response)), (StatusCode::SERVICE_UNAVAILABLE, None));
             assert_eq!(lines(&response, header::VARY), ["Cookie"]);
+            assert_eq!(lines(&response, header::CACHE_CONTROL), ["no-store"], "{path}");
             assert_eq!(!text(response).await.is_empty(), has_text);
             assert_eq!(w.store.take_ops(), "load");
             w.store.recover();
@@ -326,6 +327,30 @@ async fn the_application_can_write_the_refusal() {
     let response = send(&app, "/", "").await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(text(response).await.starts_with("sorry: "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_handler_answers_itself_is_not_written_by_the_refusal() {
+    let w = Arc::new(World::new());
+    let layer = w.layer().refusal(|status: StatusCode, _: &SessionError| (status, "sorry").into_response());
+    let app = Router::new()
+        .route("/passes-on", get(async |s: Session| -> Result<(), SessionError> { Ok(s.clear().await?) }))
+        .route("/hides", get(async |s: Session| drop(s.clear().await)))
+        .route("/user", get(async |_: Principal<u64>| ()))
+        .layer(layer);
+    let browser = w.sign_in(1).await;
+    w.store.always(OpKind::Load, Trouble::Fail);
+    for (path, cookie, status, by_refusal) in [
+        ("/passes-on", browser.as_str(), StatusCode::SERVICE_UNAVAILABLE, false),
+        ("/hides", &browser, StatusCode::SERVICE_UNAVAILABLE, true),
+        ("/user", &browser, StatusCode::SERVICE_UNAVAILABLE, false),
+        ("/user", "", StatusCode::UNAUTHORIZED, false),
+    ] {
+        let response = send(&app, path, cookie).await;
+        assert_eq!(response.status(), status, "{path}");
+        assert_eq!(lines(&response, header::CACHE_CONTROL), ["no-store"], "{path}");
+        assert_eq!(text(response).await == "sorry", by_refusal, "{path}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

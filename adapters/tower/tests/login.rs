@@ -150,8 +150,9 @@ async fn a_store_that_is_down_signs_nobody_in_or_out() {
         let jar = sign_in(&app).await;
         for path in ["/me", "/inside"] {
             w.store.once(OpKind::Load, Trouble::Fail);
-            let status = send(&app, path, &jar).await.status();
-            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path} {failure:?}");
+            let response = send(&app, path, &jar).await;
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path} {failure:?}");
+            assert_eq!(lines(&response, header::CACHE_CONTROL), ["no-store"], "{path} {failure:?}");
         }
     }
 }
