@@ -134,7 +134,8 @@ impl<N: SessionName, R: Clone> SessionLayer<N, R> {
         self.with(|settings| Settings { saves_on_server_error: true, ..settings })
     }
 
-    /// Sets the response that goes out in place of one whose session could not be settled.
+    /// Sets the response that goes out in place of one whose session could not be settled. See [`Refusal`], also for which
+    /// answers do not go through it.
     #[must_use = "this returns the changed layer"]
     pub fn refusal<Q>(self, refusal: Q) -> SessionLayer<N, Q> {
         self.with(|Settings { sessions, address, binding, failure, login_page, saves_on_server_error, .. }| Settings {

@@ -109,9 +109,50 @@
 //! | nobody is signed in where somebody must be | 401, or 303 to the login page |
 //! | the user has as many sessions as allowed | 403 |
 //! | no session of the user has the handle | 404 |
+//! | the user's sessions were to be listed, counted or ended by handle, and the store keeps no index of them | 501 |
 //!
-//! [`SessionLayer::refusal`] makes those responses look like the application's. What was noticed goes to `tracing`, target
-//! `cloakroom`, to [`Sessions::counters`], and as [`SessionTrace`] into the response's extensions.
+//! Three give these answers, and each says `Cache-Control: no-store` where it is not the handler's own:
+//!
+//! * **The layer**, where the handler's response must not go out: what the request did could not be stored when the handler
+//!   was done, or the store was down and the handler answered as if it were not. [`SessionLayer::refusal`] makes these look
+//!   like the application's.
+//! * **The handler** that passes on with `?` what a method of the session failed with: the 503 of a store that was down for
+//!   the load, the 500, what [`save`](cloakroom_store::Session::save) could not store. [`SessionError`] is a status and
+//!   its words in plain text. For another look, such handlers return an error type of the application's that is made from it.
+//! * **[`Principal`] and [`RequireLogin`]**, which let no handler be called: 401, 303, or the 503. A handler that takes
+//!   `Result<Principal<U>, LoginRejection>` answers itself.
+//!
+//! ```
+//! use axum::{http::StatusCode, response::{Html, IntoResponse, Response}};
+//! use cloakroom_tower::{Session, SessionError, SessionLayer, Sessions, cloakroom_store};
+//!
+//! /// What goes wrong in this application, as a page.
+//! struct Failure(StatusCode);
+//!
+//! impl From<cloakroom_store::SessionError> for Failure {
+//!     fn from(error: cloakroom_store::SessionError) -> Self {
+//!         Self(SessionError::from(error).status())
+//!     }
+//! }
+//!
+//! impl IntoResponse for Failure {
+//!     fn into_response(self) -> Response {
+//!         (self.0, [("cache-control", "no-store")], Html(format!("<h1>{}</h1>", self.0))).into_response()
+//!     }
+//! }
+//!
+//! async fn visits(session: Session) -> Result<String, Failure> {
+//!     Ok(format!("visit {}", session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1).await?))
+//! }
+//!
+//! # fn app(sessions: Sessions) -> axum::Router {
+//! let layer = SessionLayer::new(sessions).refusal(|status, _: &SessionError| Failure(status).into_response());
+//! # axum::Router::new().route("/", axum::routing::get(visits)).layer(layer)
+//! # }
+//! ```
+//!
+//! What was noticed goes to `tracing`, target `cloakroom`, to [`Sessions::counters`], and as [`SessionTrace`] into the
+//! response's extensions.
 
 #![forbid(unsafe_code)]
 

@@ -7,6 +7,11 @@ use crate::error::SessionError;
 /// Makes the response that goes out when the handler's must not: its session's changes, or an end, are not stored, or
 /// the store was down when it was asked.
 ///
+/// It is asked at the commit alone, when the handler is done. A handler's own response with a 5xx status is left as it is,
+/// unless an end failed, and so is what [`SessionError`] answers where a handler passes one on with `?`, and what
+/// [`Principal`](crate::Principal) and [`RequireLogin`](crate::RequireLogin) answer: the [crate's page](crate#what-a-response-tells)
+/// says how to give those the same look.
+///
 /// A closure `Fn(StatusCode, &SessionError) -> Response<B>` is one. Cookies and caching headers of the handler's
 /// response are carried over, and `Cache-Control: no-store` is added.
 pub trait Refusal<B> {
