@@ -191,7 +191,8 @@ impl FromStr for Keyring {
                 _ => return Err(malformed),
             }
         }
-        Ok(Self { primary: primary.ok_or(KeyringError::NoPrimary)?, accepted })
+        let missing = if accepted.is_empty() { KeyringError::Empty } else { KeyringError::NoPrimary };
+        Ok(Self { primary: primary.ok_or(missing)?, accepted })
     }
 }
 
@@ -214,6 +215,8 @@ pub(crate) fn derive<const N: usize>(key: &Key, purpose: &[&[u8]]) -> Zeroizing<
 pub enum KeyringError {
     /// Two keys have one id.
     DuplicateId(KeyId),
+    /// There is no key.
+    Empty,
     /// A key is shorter than [`Key::MIN_LEN`] or longer than [`Key::MAX_LEN`].
     KeyLength {
         /** Which key. */
@@ -238,6 +241,7 @@ impl fmt::Display for KeyringError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DuplicateId(id) => write!(f, "the ring has two keys with the id {id}"),
+            Self::Empty => f.write_str("the ring is empty; `cloakroom keygen` makes an entry"),
             Self::KeyLength { id, len } => {
                 write!(f, "key {id} has {len} bytes; a key has {} to {}", Key::MIN_LEN, Key::MAX_LEN)
             }

@@ -1,8 +1,7 @@
 //! Where a ring of keys is read from.
 
-use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
+use std::{convert::Infallible, path::PathBuf, str::FromStr};
 
-use anyhow::Context as _;
 use cloakroom_core::Keyring;
 use cloakroom_store::KeyringExt as _;
 
@@ -14,13 +13,12 @@ pub(crate) enum KeySource {
 }
 
 impl KeySource {
-    /// Reads the ring.
+    /// Reads the ring; an error names where from.
     pub(crate) fn read(&self) -> anyhow::Result<Keyring> {
-        match self {
-            Self::Env(name) => Keyring::from_env(name),
-            Self::File(path) => Keyring::from_file(path),
-        }
-        .with_context(|| format!("no keys from {self}"))
+        Ok(match self {
+            Self::Env(name) => Keyring::from_env(name)?,
+            Self::File(path) => Keyring::from_file(path)?,
+        })
     }
 }
 
@@ -32,14 +30,5 @@ impl FromStr for KeySource {
             Some(name) => Self::Env(name.to_owned()),
             None => Self::File(text.into()),
         })
-    }
-}
-
-impl fmt::Display for KeySource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "env:{name}"),
-            Self::File(path) => path.display().fmt(f),
-        }
     }
 }

@@ -73,6 +73,20 @@ fn an_address_that_is_taken_is_named() {
 }
 
 #[test]
+fn where_no_keys_are_is_said_once() {
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    let empty = empty.path().to_str().unwrap();
+    for (keys, said) in [
+        ("/no/such/ring", "/no/such/ring: there is no such file".to_owned()),
+        (empty, format!("{empty}: the ring is empty; `cloakroom keygen` makes an entry")),
+        ("env:NO_RING", "the environment variable NO_RING: it is not set, or no text".to_owned()),
+    ] {
+        let mut command = tool(&["demo", "--listen", "127.0.0.1:0", "--store", "memory:", "--keys", keys]);
+        assert_eq!(refused(&mut command, 2), format!("error: no keys from {said}\n"));
+    }
+}
+
+#[test]
 fn what_there_is_not_is_refused_by_name() {
     for (args, word) in [
         (["--store", "mongodb:"], "there is memory:, redb:PATH, redis://"),

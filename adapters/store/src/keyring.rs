@@ -1,6 +1,11 @@
 //! Reading a ring from where secrets are kept, and making keys for one.
 
-use std::{env, error::Error, fmt, fs, io, path::Path};
+use std::{
+    env,
+    error::Error,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
 
 use cloakroom_core::{Key, KeyId, Keyring, KeyringError};
 
@@ -30,20 +35,30 @@ pub trait KeyringExt: Sized {
 
 impl KeyringExt for Keyring {
     fn from_env(name: &str) -> Result<Self, KeyringReadError> {
-        let text = env::var(name).map_err(|_| KeyringReadError::Variable(name.to_owned()))?;
-        text.parse().map_err(KeyringReadError::Ring)
+        let place = || if holds_keys(name) { MISPLACED.to_owned() } else { name.to_owned() };
+        let text = env::var(name).map_err(|_| KeyringReadError::Variable(place()))?;
+        text.parse().map_err(|error| KeyringReadError::RingInVariable(place(), error))
     }
 
     fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyringReadError> {
-        let text = fs::read_to_string(path).map_err(|error| KeyringReadError::File(error.kind()))?;
-        text.parse().map_err(KeyringReadError::Ring)
+        let path = path.as_ref();
+        let place = || if holds_keys(&path.to_string_lossy()) { MISPLACED.into() } else { path.to_owned() };
+        let text = fs::read_to_string(path).map_err(|error| KeyringReadError::File(place(), error.kind()))?;
+        text.parse().map_err(|error| KeyringReadError::RingInFile(place(), error))
     }
 
     fn generate(id: KeyId) -> Result<Self, KeyringReadError> {
         let mut secret = [0; Key::MIN_LEN];
         getrandom::fill(&mut secret).map_err(|_| KeyringReadError::Entropy)?;
-        Key::from_bytes(id, &secret).map(Self::new).map_err(KeyringReadError::Ring)
+        Key::from_bytes(id, &secret).map(Self::new).map_err(|_| KeyringReadError::Entropy)
     }
+}
+
+/// What an error names in place of keys that were handed over as if they were a path or the name of a variable.
+const MISPLACED: &str = "(keys, not their place)";
+
+fn holds_keys(place: &str) -> bool {
+    [":primary:", ":accept:"].iter().any(|role| place.contains(role))
 }
 
 /// Why a ring could not be read. It names the place, never the content.
@@ -52,10 +67,12 @@ impl KeyringExt for Keyring {
 pub enum KeyringReadError {
     /// The operating system has no randomness.
     Entropy,
-    /// The file cannot be read.
-    File(io::ErrorKind),
-    /// The text is no ring.
-    Ring(KeyringError),
+    /// The file cannot be read, or is no text.
+    File(PathBuf, io::ErrorKind),
+    /// The text in the file is no ring.
+    RingInFile(PathBuf, KeyringError),
+    /// The text in the environment variable is no ring.
+    RingInVariable(String, KeyringError),
     /// The environment variable is not set, or no text.
     Variable(String),
 }
@@ -64,9 +81,15 @@ impl fmt::Display for KeyringReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Entropy => f.write_str("the operating system has no randomness"),
-            Self::File(kind) => write!(f, "the file of the ring cannot be read: {kind}"),
-            Self::Ring(error) => error.fmt(f),
-            Self::Variable(name) => write!(f, "the environment variable {name} of the ring is not set"),
+            Self::File(path, io::ErrorKind::NotFound) => {
+                write!(f, "no keys from {}: there is no such file", path.display())
+            }
+            Self::File(path, kind) => write!(f, "no keys from {}: {kind}", path.display()),
+            Self::RingInFile(path, error) => write!(f, "no keys from {}: {error}", path.display()),
+            Self::RingInVariable(name, error) => write!(f, "no keys from the environment variable {name}: {error}"),
+            Self::Variable(name) => {
+                write!(f, "no keys from the environment variable {name}: it is not set, or no text")
+            }
         }
     }
 }

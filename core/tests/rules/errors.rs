@@ -62,6 +62,7 @@ fn each_reason_has_words_of_its_own() {
     ]);
     assert_distinct(&[
         &KeyringError::DuplicateId(ID),
+        &KeyringError::Empty,
         &KeyringError::KeyLength { id: ID, len: 31 },
         &KeyringError::LowEntropy(ID),
         &KeyringError::MalformedEntry { index: 0 },

@@ -39,8 +39,9 @@ fn every_mistake_has_its_error_that_names_the_key_or_the_place() {
     let (a, b) = (secret(1), secret(2));
     let short = BASE64.encode(bytes::<31>(1));
     for (text, error, names) in [
-        (String::new(), KeyringError::NoPrimary, ""),
-        ("# nothing".to_owned(), KeyringError::NoPrimary, ""),
+        (String::new(), KeyringError::Empty, "empty"),
+        ("# nothing".to_owned(), KeyringError::Empty, "empty"),
+        (" \n,".to_owned(), KeyringError::Empty, "empty"),
         (format!("1:accept:{a}"), KeyringError::NoPrimary, "primary"),
         (format!("1:primary:{a} 2:primary:{b}"), KeyringError::SecondPrimary(id(2)), "2"),
         (format!("5:primary:{a} 5:accept:{b}"), KeyringError::DuplicateId(id(5)), "5"),

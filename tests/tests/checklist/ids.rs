@@ -107,7 +107,10 @@ pub(crate) fn no_key_name_or_id_can_be_empty() {
         assert!(text.parse::<Keyring>().is_err(), "{text:?} is a ring");
     }
     let file = tempfile::NamedTempFile::new().unwrap();
-    assert!(matches!(Keyring::from_file(file.path()), Err(KeyringReadError::Ring(_))), "an empty file is no ring");
+    assert!(
+        matches!(Keyring::from_file(file.path()), Err(KeyringReadError::RingInFile(..))),
+        "an empty file is no ring"
+    );
     assert!(matches!(Keyring::from_env("CLOAKROOM_NO_SUCH_VARIABLE"), Err(KeyringReadError::Variable(_))));
     assert!(StoreKey::new("").is_err());
     assert!(SessionId::from_bytes(&[]).is_none());

@@ -29,14 +29,20 @@ fn a_ring_is_read_from_the_environment() {
 fn a_variable_that_is_not_set_is_named() {
     let error = Keyring::from_env("CLOAKROOM_TEST_NOT_SET").unwrap_err();
     assert_eq!(error, KeyringReadError::Variable("CLOAKROOM_TEST_NOT_SET".to_owned()));
-    assert!(error.to_string().contains("CLOAKROOM_TEST_NOT_SET"));
+    let said = "no keys from the environment variable CLOAKROOM_TEST_NOT_SET: it is not set, or no text";
+    assert_eq!(error.to_string(), said);
 }
 
 #[test]
 fn a_variable_with_another_text_is_an_error_without_that_text() {
     let path = env::var("PATH").unwrap();
     let error = Keyring::from_env("PATH").unwrap_err();
-    assert!(matches!(error, KeyringReadError::Ring(_)));
+    let KeyringReadError::RingInVariable(name, _) = &error else { panic!("{error:?}") };
+    assert_eq!(name, "PATH");
+    assert!(
+        error.to_string().starts_with("no keys from the environment variable PATH: entry 1 of the ring"),
+        "{error}"
+    );
     assert!(!format!("{error} {error:?}").contains(&path));
 }
 
@@ -49,20 +55,36 @@ fn a_ring_is_read_from_a_file() {
     assert_eq!(Keyring::from_file(&path).unwrap().primary().id(), KeyId::new(1));
 
     fs::write(&path, "1:primary:c2hvcnQ").unwrap();
-    let expected = KeyringReadError::Ring(KeyringError::KeyLength { id: KeyId::new(1), len: 5 });
-    assert_eq!(Keyring::from_file(&path).unwrap_err(), expected);
+    let is_no_ring = |error| {
+        let said = Keyring::from_file(&path).unwrap_err();
+        assert_eq!(said, KeyringReadError::RingInFile(path.clone(), error));
+        assert_eq!(said.to_string(), format!("no keys from {}: {error}", path.display()));
+    };
+    is_no_ring(KeyringError::KeyLength { id: KeyId::new(1), len: 5 });
 
     fs::write(&path, RING.replace("primary", "accept")).unwrap();
-    assert_eq!(Keyring::from_file(&path).unwrap_err(), KeyringReadError::Ring(KeyringError::NoPrimary));
+    is_no_ring(KeyringError::NoPrimary);
 
     fs::write(&path, "").unwrap();
-    assert!(matches!(Keyring::from_file(&path), Err(KeyringReadError::Ring(_))));
+    is_no_ring(KeyringError::Empty);
 
     fs::write(&path, [0xff, 0xfe]).unwrap();
-    assert_eq!(Keyring::from_file(&path).unwrap_err(), KeyringReadError::File(io::ErrorKind::InvalidData));
-    let missing = Keyring::from_file(folder.join("missing")).unwrap_err();
-    assert_eq!(missing, KeyringReadError::File(io::ErrorKind::NotFound));
+    let binary = Keyring::from_file(&path).unwrap_err();
+    assert_eq!(binary, KeyringReadError::File(path.clone(), io::ErrorKind::InvalidData));
+    assert!(binary.to_string().starts_with(&format!("no keys from {}: ", path.display())), "{binary}");
+    let missing = folder.join("missing");
+    let error = Keyring::from_file(&missing).unwrap_err();
+    assert_eq!(error.to_string(), format!("no keys from {}: there is no such file", missing.display()));
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn keys_in_place_of_their_place_are_not_repeated() {
+    let secret = RING.rsplit(':').next().unwrap();
+    for error in [Keyring::from_env(RING).unwrap_err(), Keyring::from_file(RING).unwrap_err()] {
+        assert!(!format!("{error} {error:?}").contains(secret), "{error}");
+        assert!(error.to_string().contains("(keys, not their place)"), "{error}");
+    }
 }
 
 #[test]
