@@ -37,14 +37,12 @@ impl Connection {
     pub(crate) async fn open(env: &Env) -> Result<Self, Failure> {
         let place = &env.settings.place;
         let opened = env.runtime.connect(&place.endpoint).await;
-        let stream: Box<dyn Stream> =
-            opened.map_err(|error| Failure::unsent(Fault::Unavailable, &error.to_string()))?;
+        let stream: Box<dyn Stream> = opened.map_err(|error| place.unreached(&error))?;
         match &place.tls_name {
             None => Self::over(&*env.runtime, stream).await,
             Some(name) => {
                 let secured = env.tls().await?.connect(name.clone(), stream).await;
-                let stream = secured.map_err(|error| Failure::unsent(Fault::Unavailable, &format!("TLS: {error}")))?;
-                Self::over(&*env.runtime, stream).await
+                Self::over(&*env.runtime, secured.map_err(|error| place.unreached(&error))?).await
             }
         }
     }

@@ -161,7 +161,10 @@ impl Pool {
         let limit = ATTEMPT.min(env.settings.deadline / 2);
         let made = match select(pin!(Connection::open(env)), env.runtime.sleep(limit)).await {
             Either::Left((made, _)) => made,
-            Either::Right(_) => Err(Failure::unsent(Fault::TimedOut, "no connection was made in time")),
+            Either::Right(_) => {
+                let words = format!("no connection to {} was made in time", env.settings.place);
+                Err(Failure::unsent(Fault::TimedOut, &words))
+            }
         };
         self.state().failing = made.as_ref().err().map(|last| {
             let pause = failing.map_or(FIRST_PAUSE, |failing| (failing.pause * 2).min(LAST_PAUSE));

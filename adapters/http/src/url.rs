@@ -1,12 +1,13 @@
 //! Where the service is.
 
-use std::fmt;
+use std::{fmt, io};
 
 use cloakroom_runtime::Endpoint;
+use cloakroom_store::Fault;
 use futures_rustls::rustls::pki_types::ServerName;
 use http::{HeaderValue, Uri};
 
-use crate::config::HttpConfigError;
+use crate::{config::HttpConfigError, failure::Failure};
 
 /// The service at a URL.
 #[derive(Clone)]
@@ -59,6 +60,11 @@ impl Place {
             tls_name,
         })
     }
+
+    /// No connection could be made.
+    pub(crate) fn unreached(&self, error: &io::Error) -> Failure {
+        Failure::unsent(Fault::Unavailable, &format!("no connection to {self}: {error}"))
+    }
 }
 
 impl fmt::Debug for Place {
@@ -66,6 +72,14 @@ impl fmt::Debug for Place {
         let scheme = if self.tls_name.is_some() { "https" } else { "http" };
         // It was read from visible ASCII.
         write!(f, "{scheme}://{}{}", self.host.to_str().unwrap_or_default(), self.base)
+    }
+}
+
+/// Shows where it connects to.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.endpoint.fmt(f)?;
+        f.write_str(if self.tls_name.is_some() { " by TLS" } else { "" })
     }
 }
 

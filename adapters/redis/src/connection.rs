@@ -7,7 +7,6 @@ use std::{
 };
 
 use cloakroom_runtime::{BoxFuture, Pulse, Runtime, Task};
-use cloakroom_store::Fault;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::future::{Either, select};
 use redis::Value as Answer;
@@ -91,13 +90,13 @@ pub(crate) async fn ask(env: &Env, server: &Server, question: &Commands) -> Resu
 
 async fn dial(env: &Env, server: &Server) -> Result<(Line, BoxFuture<'static, ()>), Failure> {
     let opened = env.runtime.connect(&server.endpoint).await;
-    let stream = opened.map_err(|error| Failure::unsent(Fault::Unavailable, &error.to_string()))?;
+    let stream = opened.map_err(|error| server.unreached(&error))?;
     let line = Line { queue: Arc::default(), pulse: Arc::default(), runtime: env.runtime.clone() };
     let driver: BoxFuture<'static, ()> = match &server.tls_name {
         None => Box::pin(line.driver(stream)),
         Some(name) => {
             let secured = env.tls().await?.connect(name.clone(), stream).await;
-            let secured = secured.map_err(|error| Failure::unsent(Fault::Unavailable, &format!("TLS: {error}")))?;
+            let secured = secured.map_err(|error| server.unreached(&error))?;
             Box::pin(line.driver(secured))
         }
     };

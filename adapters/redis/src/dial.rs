@@ -1,6 +1,6 @@
 //! Finds the server to connect to, and sees that it is the right one.
 
-use std::str;
+use std::{fmt, str};
 
 use cloakroom_runtime::Endpoint;
 use cloakroom_store::Fault;
@@ -40,6 +40,18 @@ impl Dial {
         match self {
             Self::Fixed(server) => Ok((greet(env, server).await?, server.endpoint.clone())),
             Self::Master(sentinels) => sentinels.open_master(env).await,
+        }
+    }
+}
+
+/// Shows where it looks, not how to log in.
+impl fmt::Display for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(server) => server.fmt(f),
+            Self::Master(Sentinels { master, sentinels, .. }) => {
+                write!(f, "the master {master} of the sentinels {sentinels:?}")
+            }
         }
     }
 }

@@ -140,7 +140,10 @@ impl Link {
             Either::Left((made, _)) => {
                 made.map(|(connection, endpoint)| (Arc::new(connection), self.target.arrive(endpoint)))
             }
-            Either::Right(_) => Err(Failure::unsent(Fault::TimedOut, "no connection was made in time")),
+            Either::Right(_) => {
+                let words = format!("no connection to {} was made in time", self.target.dial);
+                Err(Failure::unsent(Fault::TimedOut, &words))
+            }
         }
     }
 

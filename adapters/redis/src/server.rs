@@ -1,10 +1,13 @@
 //! Where a server is, and how to log in there.
 
-use std::fmt;
+use std::{fmt, io};
 
 use cloakroom_runtime::Endpoint;
+use cloakroom_store::Fault;
 use futures_rustls::rustls::pki_types::ServerName;
 use redis::RedisConnectionInfo;
+
+use crate::failure::Failure;
 
 /// A server to connect to.
 #[derive(Clone)]
@@ -30,6 +33,11 @@ impl Server {
         Self::tcp(host, port, self.tls_name.is_some(), self.login.clone())
     }
 
+    /// No connection could be made.
+    pub(crate) fn unreached(&self, error: &io::Error) -> Failure {
+        Failure::unsent(Fault::Unavailable, &format!("no connection to {self}: {error}"))
+    }
+
     /// Returns the host, where there is one.
     pub(crate) fn host(&self) -> Option<&str> {
         match &self.endpoint {
@@ -42,10 +50,13 @@ impl Server {
 /// Shows where it is, not how to log in.
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.tls_name.is_some() { "tls " } else { "" })?;
-        match &self.endpoint {
-            Endpoint::Host(host, port) => write!(f, "{host}:{port}"),
-            other => write!(f, "{other:?}"),
-        }
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.endpoint.fmt(f)?;
+        f.write_str(if self.tls_name.is_some() { " by TLS" } else { "" })
     }
 }

@@ -1,6 +1,6 @@
 //! Where a connection goes, and what it is.
 
-use std::{future::Future, io, net::SocketAddr, path::PathBuf};
+use std::{fmt, future::Future, io, net::SocketAddr, path::PathBuf};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
@@ -19,6 +19,18 @@ pub enum Endpoint {
     Tcp(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
+}
+
+/// `host:port`, with an address of version 6 in brackets, or the path.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Host(host, port) => write!(f, "{host}:{port}"),
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// Connects to the first address that answers, each tried in turn; for implementers of

@@ -106,6 +106,7 @@ fn a_store_says_at_once_that_nobody_listens() {
         assert_eq!((cause.fault(), cause.may_have_happened()), (Fault::Unavailable, false));
         let words = cloakroom_tests::witness::words_of(&error);
         assert!(words.starts_with("cannot connect to Redis: ") && words.contains("refused"), "{words}");
+        assert!(words.contains(&format!("no connection to 127.0.0.1:{port}: ")), "{words}");
         assert!(!words.contains("secret"));
         // A lazy one comes to life when the server does.
         let lazy = RedisStore::lazy(&url, Tokio).unwrap();

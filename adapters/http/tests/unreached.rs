@@ -1,0 +1,46 @@
+//! An error names the service that is not reached, and never the token.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+use std::{error::Error as _, net::TcpListener, sync::Arc, time::Duration};
+
+use cloakroom_http::{
+    ConnectError, HttpConfig,
+    rustls::{ClientConfig, RootCertStore, crypto::ring},
+};
+use cloakroom_smol::Smol;
+
+/// Trusts nobody: no answer comes that could ask for it.
+fn tls() -> Arc<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+/// What the store says below that it cannot be reached.
+fn words(url: &str) -> String {
+    let config = HttpConfig::new(url).unwrap().token("secret").unwrap().deadline(Duration::from_millis(200)).tls(tls());
+    match smol::block_on(config.connect(Smol)) {
+        Err(ConnectError::Unreachable(error)) => error.source().unwrap().to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_service_that_is_not_there_is_named() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (scheme, by) in [("http", ""), ("https", " by TLS")] {
+        let words = words(&format!("{scheme}://127.0.0.1:{port}/base"));
+        assert!(words.starts_with(&format!("no connection to 127.0.0.1:{port}{by}: ")), "{words}");
+        assert!(!words.contains("secret"), "{words}");
+    }
+}
+
+#[test]
+fn a_service_that_does_not_speak_tls_is_named_with_it() {
+    // It takes the connection and says nothing.
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = service.local_addr().unwrap().port();
+    let said = words(&format!("https://127.0.0.1:{port}"));
+    assert_eq!(said, format!("no connection to 127.0.0.1:{port} by TLS was made in time"));
+}
