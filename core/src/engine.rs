@@ -422,7 +422,7 @@ impl EngineBuilder {
 
 /// Why the settings make no engine.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub enum ConfigError {
     /// The cookie would be dropped by browsers.
     Cookie(CookieError),
@@ -453,6 +453,13 @@ impl From<CookieError> for ConfigError {
 impl From<InvalidStoreKey> for ConfigError {
     fn from(error: InvalidStoreKey) -> Self {
         Self::KeyPrefix(error)
+    }
+}
+
+/// In the words of `Display`, since a `main` that returns it prints this.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -211,7 +211,7 @@ pub(crate) fn derive<const N: usize>(key: &Key, purpose: &[&[u8]]) -> Zeroizing<
 
 /// Why keys make no ring. It names keys by id or place, never by content.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub enum KeyringError {
     /// Two keys have one id.
     DuplicateId(KeyId),
@@ -235,6 +235,13 @@ pub enum KeyringError {
     NoPrimary,
     /// More than one key is marked as the one that signs.
     SecondPrimary(KeyId),
+}
+
+/// In the words of `Display`, since a `main` that returns it prints this.
+impl fmt::Debug for KeyringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for KeyringError {

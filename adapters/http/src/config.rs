@@ -1,6 +1,6 @@
 //! Where the service is, and the settings.
 
-use std::{error::Error, fmt, num::NonZeroU16, sync::Arc, time::Duration};
+use std::{error::Error, fmt, iter::successors, num::NonZeroU16, sync::Arc, time::Duration};
 
 use cloakroom_core::limits::DEFAULT_MAX_RECORD;
 use cloakroom_runtime::Runtime;
@@ -137,7 +137,7 @@ impl HttpConfig {
 
 /// What is wrong with a configuration. It never repeats a URL or a token.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub enum HttpConfigError {
     /// A host is missing, or TLS is asked for and no certificate can name it.
     Host,
@@ -149,6 +149,13 @@ pub enum HttpConfigError {
     Url,
     /// The URL has a user: tokens are set apart from it.
     User,
+}
+
+/// In the words of `Display`, since a `main` that returns it prints this.
+impl fmt::Debug for HttpConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for HttpConfigError {
@@ -167,12 +174,20 @@ impl Error for HttpConfigError {}
 
 /// Why no store could be made.
 #[non_exhaustive]
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum ConnectError {
     /// The configuration is wrong.
     Config(HttpConfigError),
     /// Nobody is there, or somebody who refuses.
     Unreachable(StoreError),
+}
+
+/// In the words of `Display` and of its sources, since a `main` that returns it prints this.
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        successors(self.source(), |&cause| cause.source()).try_for_each(|cause| write!(f, ": {cause}"))
+    }
 }
 
 impl fmt::Display for ConnectError {

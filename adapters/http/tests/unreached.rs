@@ -44,3 +44,19 @@ fn a_service_that_does_not_speak_tls_is_named_with_it() {
     let said = words(&format!("https://127.0.0.1:{port}"));
     assert_eq!(said, format!("no connection to 127.0.0.1:{port} by TLS was made in time"));
 }
+
+#[test]
+fn a_main_that_returns_an_error_prints_sentences() {
+    let config = HttpConfig::new("http://127.0.0.1:1").unwrap().deadline(Duration::from_millis(200));
+    let error: Box<dyn std::error::Error> = smol::block_on(config.connect(Smol)).unwrap_err().into();
+    let shown = format!("{error:?}");
+    assert!(
+        shown.starts_with(
+            "cannot reach the session service: the store cannot be reached: no connection to 127.0.0.1:1: "
+        ),
+        "{shown}"
+    );
+    let error = HttpConfig::new("http:/x").unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert_eq!(format!("{:?}", ConnectError::from(error)), error.to_string());
+}

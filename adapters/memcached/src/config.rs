@@ -1,6 +1,6 @@
 //! Where the servers are, and the settings.
 
-use std::{error::Error, fmt, num::NonZeroU8, sync::Arc, time::Duration};
+use std::{error::Error, fmt, iter::successors, num::NonZeroU8, sync::Arc, time::Duration};
 
 use cloakroom_runtime::Runtime;
 use cloakroom_store::StoreError;
@@ -129,7 +129,7 @@ impl MemcachedConfig {
 
 /// What is wrong with a configuration. It never repeats a URL, which may hold a password.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub enum MemcachedConfigError {
     /// A host is missing, or has other than visible ASCII characters.
     Host,
@@ -153,6 +153,13 @@ pub enum MemcachedConfigError {
     User,
     /// There are not as many weights as servers, or one is not between 1 and [`MemcachedConfig::MAX_WEIGHT`].
     Weights,
+}
+
+/// In the words of `Display`, since a `main` that returns it prints this.
+impl fmt::Debug for MemcachedConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for MemcachedConfigError {
@@ -181,12 +188,20 @@ impl Error for MemcachedConfigError {}
 
 /// Why no store could be made.
 #[non_exhaustive]
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum ConnectError {
     /// The configuration is wrong.
     Config(MemcachedConfigError),
     /// A server is not there, or somebody is who refuses.
     Unreachable(StoreError),
+}
+
+/// In the words of `Display` and of its sources, since a `main` that returns it prints this.
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        successors(self.source(), |&cause| cause.source()).try_for_each(|cause| write!(f, ": {cause}"))
+    }
 }
 
 impl fmt::Display for ConnectError {

@@ -114,3 +114,17 @@ fn the_defaults_are_those_that_are_told() {
         assert!(shown.contains(told), "{shown}");
     }
 }
+
+#[test]
+fn a_main_that_returns_an_error_prints_sentences() {
+    let config = MemcachedConfig::new("memcached://127.0.0.1:1").unwrap().deadline(Duration::from_millis(200));
+    let error: Box<dyn std::error::Error> = smol::block_on(config.connect(Smol)).unwrap_err().into();
+    let shown = format!("{error:?}");
+    assert!(
+        shown.starts_with("cannot connect to memcached: the store cannot be reached: no connection to 127.0.0.1:1: "),
+        "{shown}"
+    );
+    let error = MemcachedConfig::new("memcached:/x").unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert_eq!(format!("{:?}", ConnectError::from(error)), error.to_string());
+}

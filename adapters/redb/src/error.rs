@@ -13,7 +13,7 @@ use redb::DatabaseError;
 
 /// Why a file could not be opened; it is left as it was.
 #[non_exhaustive]
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum OpenError {
     /// The file is a database that cannot be repaired.
     Damaged(PathBuf),
@@ -43,6 +43,13 @@ impl OpenError {
             OpenTrouble::Damaged => Self::Damaged(path),
             OpenTrouble::Io(error) => Self::io(path, error),
         }
+    }
+}
+
+/// In the words of `Display`, since a `main` that returns it prints this.
+impl fmt::Debug for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

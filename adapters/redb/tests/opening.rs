@@ -19,6 +19,7 @@ async fn open(path: &Path) -> Result<RedbStore, OpenError> {
 async fn refused(path: &Path) -> OpenError {
     let error = open(path).await.unwrap_err();
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    assert_eq!(format!("{error:?}"), error.to_string());
     error
 }
 

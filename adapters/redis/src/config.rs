@@ -1,6 +1,6 @@
 //! Where the servers are, and the settings.
 
-use std::{error::Error, fmt, num::NonZeroU8, sync::Arc, time::Duration};
+use std::{error::Error, fmt, iter::successors, num::NonZeroU8, sync::Arc, time::Duration};
 
 use cloakroom_runtime::Runtime;
 use cloakroom_store::StoreError;
@@ -229,7 +229,7 @@ impl RedisConfig {
 
 /// What is wrong with a configuration. It never repeats a URL, which may hold a password.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub enum RedisConfigError {
     /// A cluster has database 0 alone.
     ClusterDatabase,
@@ -249,6 +249,13 @@ pub enum RedisConfigError {
     Scheme,
     /// It is no URL, or a part of it is not what it should be.
     Url,
+}
+
+/// In the words of `Display`, since a `main` that returns it prints this.
+impl fmt::Debug for RedisConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for RedisConfigError {
@@ -278,12 +285,20 @@ impl Error for RedisConfigError {}
 
 /// Why no store could be made.
 #[non_exhaustive]
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum ConnectError {
     /// The configuration is wrong.
     Config(RedisConfigError),
     /// Nobody is there, or somebody who refuses.
     Unreachable(StoreError),
+}
+
+/// In the words of `Display` and of its sources, since a `main` that returns it prints this.
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        successors(self.source(), |&cause| cause.source()).try_for_each(|cause| write!(f, ": {cause}"))
+    }
 }
 
 impl fmt::Display for ConnectError {

@@ -63,7 +63,7 @@ fn holds_keys(place: &str) -> bool {
 
 /// Why a ring could not be read. It names the place, never the content.
 #[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub enum KeyringReadError {
     /// The operating system has no randomness.
     Entropy,
@@ -75,6 +75,13 @@ pub enum KeyringReadError {
     RingInVariable(String, KeyringError),
     /// The environment variable is not set, or no text.
     Variable(String),
+}
+
+/// In the words of `Display`, since a `main` that returns it prints this.
+impl fmt::Debug for KeyringReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for KeyringReadError {

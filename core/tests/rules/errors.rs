@@ -119,6 +119,15 @@ fn a_reason_within_another_is_said() {
 }
 
 #[test]
+fn what_stops_a_start_is_printed_in_words() {
+    let errors: [Box<dyn Error>; 3] =
+        [ConfigError::Name.into(), KeyringError::NoPrimary.into(), ConfigError::Cookie(CookieError::HostPrefix).into()];
+    for error in errors {
+        assert_eq!(format!("{error:?}"), error.to_string());
+    }
+}
+
+#[test]
 fn names_and_numbers_are_printed_where_they_tell_nothing_secret() {
     let name = CookieName::new("__Host-shop").unwrap();
     assert_eq!((name.to_string().as_str(), format!("{name:?}").as_str()), ("__Host-shop", "\"__Host-shop\""));

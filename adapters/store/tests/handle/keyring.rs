@@ -30,7 +30,7 @@ fn a_variable_that_is_not_set_is_named() {
     let error = Keyring::from_env("CLOAKROOM_TEST_NOT_SET").unwrap_err();
     assert_eq!(error, KeyringReadError::Variable("CLOAKROOM_TEST_NOT_SET".to_owned()));
     let said = "no keys from the environment variable CLOAKROOM_TEST_NOT_SET: it is not set, or no text";
-    assert_eq!(error.to_string(), said);
+    assert_eq!((error.to_string().as_str(), format!("{error:?}").as_str()), (said, said), "a `main` prints the second");
 }
 
 #[test]
