@@ -147,6 +147,9 @@ class Sessions:
 
 
 def main():
+    if len(sys.argv) != 2:
+        print("usage: sessions.py URL (the token, where one is asked for, in CLOAKROOM_HTTP_TOKEN)", file=sys.stderr)
+        sys.exit(2)
     sessions = Sessions(sys.argv[1], os.environ.get("CLOAKROOM_HTTP_TOKEN"))
     key, index = f"example/{uuid.uuid4()}", f"user/{uuid.uuid4()}"
     minute = 60_000

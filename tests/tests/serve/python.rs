@@ -10,16 +10,21 @@ use cloakroom_tests::servers::{Service, ServiceOptions};
 tests! {
     a_client_in_python_does_every_operation,
     a_client_in_python_tells_a_refusal_from_an_absence,
+    a_client_in_python_without_a_url_says_how_it_is_used,
 }
 
 const TOKEN: &str = "one-0123456789.abcdef";
 
-fn python(service: &Service, token: &str) -> Output {
+fn client() -> Command {
     let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/cli/examples/sessions.py");
     // No folder of bytecode is left behind, and nothing but the standard library is there.
     let mut command = Command::new("python3");
-    command.args(["-I", "-B"]).arg(client).arg(service.url());
-    command.env("CLOAKROOM_HTTP_TOKEN", token).output().unwrap()
+    command.args(["-I", "-B"]).arg(client);
+    command
+}
+
+fn python(service: &Service, token: &str) -> Output {
+    client().arg(service.url()).env("CLOAKROOM_HTTP_TOKEN", token).output().unwrap()
 }
 
 fn a_client_in_python_does_every_operation() {
@@ -68,4 +73,11 @@ fn a_client_in_python_tells_a_refusal_from_an_absence() {
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("Failed: 401 unauthorized"), "{said}");
+}
+
+fn a_client_in_python_without_a_url_says_how_it_is_used() {
+    let output = client().output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.starts_with("usage: sessions.py URL") && said.lines().count() == 1, "{said}");
 }
