@@ -17,6 +17,9 @@ use etcetera::BaseStrategy as _;
 const KINDS: &str = "memory:, redb:PATH, redis://.., rediss://.., redis+unix://.., redis+sentinel://.., redis+cluster://.., \
                      memcached://.., memcached+unix://.., http://.. or https://..";
 
+/// What there is beside them for who can hold sessions in the cookie.
+const COOKIE_KINDS: &str = "; and cookie:, or cookie+URL with one of these";
+
 /// The variable with the token of a session service, whose URL takes none.
 const HTTP_TOKEN: &str = "CLOAKROOM_HTTP_TOKEN";
 
@@ -95,7 +98,7 @@ impl StoreUrl {
             Some((cookie, rest)) if cookie.eq_ignore_ascii_case("cookie") && url[cookie.len()..].starts_with('+') => {
                 Ok(Self::Cookie(Some(Box::new(Self::parse(rest)?))))
             }
-            _ => Self::parse(url),
+            _ => Self::parse_among(url, COOKIE_KINDS),
         })
     }
 
@@ -126,6 +129,11 @@ impl StoreUrl {
 
     /// Reads a URL, and never repeats it.
     fn parse(url: &str) -> anyhow::Result<Self> {
+        Self::parse_among(url, "")
+    }
+
+    /// Reads a URL; what there is beside [`KINDS`] is told to who asks for something else.
+    fn parse_among(url: &str, others: &str) -> anyhow::Result<Self> {
         let scheme = url.split_once(':').map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
         match scheme.as_ref().map(|(scheme, rest)| (scheme.as_str(), *rest)) {
             Some(("cookie", _)) => bail!("the cookie is no store that can be opened here"),
@@ -148,7 +156,7 @@ impl StoreUrl {
             Some((scheme, _)) if scheme.starts_with("memcached") => {
                 Ok(Self::Memcached { config: Box::new(MemcachedConfig::new(url)?), place: hosts(url) })
             }
-            _ => bail!("there is no such store; there is {KINDS}"),
+            _ => bail!("there is no such store; there is {KINDS}{others}"),
         }
     }
 }

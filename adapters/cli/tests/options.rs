@@ -90,6 +90,8 @@ fn where_no_keys_are_is_said_once() {
 fn what_there_is_not_is_refused_by_name() {
     for (args, word) in [
         (["--store", "mongodb:"], "there is memory:, redb:PATH, redis://"),
+        (["--store", "reddis://x"], "https://..; and cookie:, or cookie+URL with one of these"),
+        (["--store", "cookie+reddis://x"], "http://.. or https://..\n"),
         (["--store", "redb:"], "needs the path of a file"),
         (["--store", "redb:/no/such/folder/file"], "/no/such/folder/file"),
         (["--store", "env:NO_SUCH_URL"], "NO_SUCH_URL"),
