@@ -34,7 +34,8 @@
 //!
 //! There are **no indexes**: memcached has no step that adds to one and none that lists keys. A user's sessions cannot be
 //! listed, nor ended together, and [`Store::directory`](cloakroom_store::Store::directory) is `None`. Logins work; a login with a
-//! limit of sessions per user is refused by [`CommitError::NoIndex`](cloakroom_core::CommitError::NoIndex).
+//! limit of sessions per user is refused by [`CommitError::NoIndex`](cloakroom_core::CommitError::NoIndex), and
+//! [`credentials_changed`](cloakroom_store::Session::credentials_changed) gives the session a new id and fails for the others.
 //!
 //! Whoever reaches a server can read and change every session in it: it has no users and no TLS here. Keep it to a network
 //! of its own or to a Unix socket, and seal records where others share it (`cloakroom_core::SealedCodec`).

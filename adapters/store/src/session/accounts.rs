@@ -132,13 +132,19 @@ impl Session {
     }
 
     /// Does what a change of the password asks for: the session gets a new id, and all others of the user end (ASVS 5.0,
-    /// 7.4.3). Call it when the new password is stored. The others end also where this session cannot get a new id.
+    /// 7.4.3). Call it when the new password is stored. Neither waits for the other: the others end also where this session
+    /// cannot get a new id, and it gets one also where they cannot be ended.
+    ///
+    /// So it is where the store keeps no index of the user's sessions, and the others can never be ended: it fails with
+    /// [`RosterError::NoIndex`](cloakroom_core::RosterError::NoIndex), and who has a copy of this session's old ticket is out all the same.
+    /// [`Sessions::has_index`](crate::Sessions::has_index) tells before, for who would rather not change the password then.
     ///
     /// It goes on when the future is dropped.
     ///
     /// # Errors
     ///
-    /// [`SessionError`] when nobody is signed in, or not all could be ended: try it again.
+    /// [`SessionError`] when nobody is signed in, this session could not get a new id, or not all others could be ended: try it
+    /// again, unless there is no index.
     pub async fn credentials_changed(&self) -> Result<(), SessionError> {
         let this = self.clone();
         self.run(async move {

@@ -133,6 +133,24 @@ async fn the_others_end_also_when_this_session_gets_no_new_id() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_no_index_is_kept_this_session_gets_its_new_id_and_the_caller_is_told_of_the_others() {
+    let w = World::new();
+    w.store.keep_no_index();
+    let other = login(&w, "", "alice", Login::new()).await;
+    let old = login(&w, "", "alice", Login::new()).await;
+    assert!(!w.sessions.has_index(), "it can be asked before");
+    let session = w.open(&old);
+    let told = session.credentials_changed().await;
+    assert!(matches!(told, Err(SessionError::Roster(RosterError::NoIndex))), "{told:?}");
+    // As after the 501 that comes of it.
+    let report = Session::commit(&session, Finish::DropEdits).await;
+    let new = cookie(&report).unwrap();
+    assert_eq!(user_of(&w, &old).await, None, "who has a copy of the old ticket is out");
+    assert_eq!(user_of(&w, &new).await.as_deref(), Some("alice"));
+    assert_eq!(user_of(&w, &other).await.as_deref(), Some("alice"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_begun_goes_on_when_the_client_hangs_up() {
     type Begin = fn(Session) -> BoxFuture<'static, Result<(), SessionError>>;
     let begun: [Begin; 3] = [

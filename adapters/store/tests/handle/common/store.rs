@@ -65,6 +65,7 @@ struct Inner {
     asked: Vec<(OpKind, StoreKey)>,
     troubles: Vec<(OpKind, Trouble, u32)>,
     brings_no_conflict: bool,
+    keeps_no_index: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -91,6 +92,11 @@ impl TestStore {
     /// A conflict brings nothing: the machine has to look.
     pub(crate) fn bring_no_conflict(&self) {
         self.lock().brings_no_conflict = true;
+    }
+
+    /// No index is kept from now on.
+    pub(crate) fn keep_no_index(&self) {
+        self.lock().keeps_no_index = true;
     }
 
     /// The operations since the last call, by name, those under way too.
@@ -264,7 +270,7 @@ impl Store for TestStore {
     }
 
     fn directory(&self) -> Option<&dyn DynDirectory> {
-        Some(self)
+        (!self.lock().keeps_no_index).then_some(self)
     }
 }
 
