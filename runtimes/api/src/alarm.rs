@@ -8,7 +8,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
 };
 
@@ -20,7 +20,8 @@ use crate::BoxFuture;
 /// for events is told of each new one. With an alarm, one timer is there for the first sleep to end, and it is set anew when it
 /// has rung or when a sleep that ends sooner begins; a sleep that is dropped leaves it as it is.
 ///
-/// A task has the timer. It is spawned when the first sleep begins, and ends when the timer rings and nobody sleeps.
+/// No task has the timer, which might wait for a thread that is busy: who sleeps first sets it, and who wakes it sets it for
+/// the next.
 ///
 /// ```
 /// use std::{sync::LazyLock, time::{Duration, Instant}};
@@ -29,9 +30,8 @@ use crate::BoxFuture;
 ///
 /// # struct Timer;
 /// # impl Timer { fn after(_: Duration) -> std::future::Ready<()> { std::future::ready(()) } }
-/// # fn spawn_and_detach(_: BoxFuture<'static, ()>) {}
 /// static ALARM: LazyLock<Alarm> =
-///     LazyLock::new(|| Alarm::new(Instant::now, |duration| Box::pin(Timer::after(duration)), spawn_and_detach));
+///     LazyLock::new(|| Alarm::new(Instant::now, |duration| Box::pin(Timer::after(duration))));
 ///
 /// fn sleep(duration: Duration) -> BoxFuture<'static, ()> {
 ///     Box::pin(ALARM.sleep(duration))
@@ -43,8 +43,7 @@ pub struct Alarm(Arc<Inner>);
 
 struct Inner {
     now: fn() -> Instant,
-    timer: fn(Duration) -> BoxFuture<'static, ()>,
-    spawn: fn(BoxFuture<'static, ()>),
+    timer: Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>,
     state: Mutex<State>,
 }
 
@@ -52,78 +51,38 @@ struct State {
     /// By when they end, and in the order in which they began.
     sleepers: BTreeMap<Place, Waker>,
     begun: u64,
-    ringing: Ringing,
+    timer: Timer,
 }
 
 type Place = (Instant, u64);
 
-/// What becomes of the task that has the timer.
-enum Ringing {
-    /// There is none.
-    Not,
-    /// It is about to look for the first to end.
-    Soon,
-    /// It waits for this moment, or to be woken.
-    At(Instant, Waker),
-    /// It was dropped, as when a runtime shuts down. There will be no other.
-    Never,
+enum Timer {
+    Unset,
+    /// Somebody sets it, and looks again when done where something has happened meanwhile.
+    Setting {
+        again: bool,
+    },
+    /// Kept, it rings.
+    Set {
+        at: Instant,
+        _timer: BoxFuture<'static, ()>,
+    },
 }
 
 impl Alarm {
-    /// Makes an alarm of a runtime's clock, of its own timer, and of how it spawns a future. The last two are called where a
-    /// sleep is polled or dropped.
+    /// Makes an alarm of a runtime's clock and of its own timer. Timers are made, polled and dropped where a sleep is polled
+    /// and where a timer wakes, which may be outside the runtime.
     pub fn new(
         now: fn() -> Instant,
-        timer: fn(Duration) -> BoxFuture<'static, ()>,
-        spawn: fn(BoxFuture<'static, ()>),
+        timer: impl Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync + 'static,
     ) -> Self {
-        let state = State { sleepers: BTreeMap::new(), begun: 0, ringing: Ringing::Not };
-        Self(Arc::new(Inner { now, timer, spawn, state: Mutex::new(state) }))
+        let state = State { sleepers: BTreeMap::new(), begun: 0, timer: Timer::Unset };
+        Self(Arc::new(Inner { now, timer: Box::new(timer), state: Mutex::new(state) }))
     }
 
-    /// Waits, from the first poll on. One that is too long for the clock never ends. Where the runtime has dropped the task
-    /// that has the timer, each sleep has a timer of its own.
+    /// Waits, from the first poll on. One that is too long for the clock never ends. It panics where the timer does.
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        Sleep { alarm: self.clone(), progress: Progress::New(duration) }
-    }
-
-    fn now(&self) -> Instant {
-        (self.0.now)()
-    }
-
-    /// Notes who sleeps, and sees to it that the timer rings in time; `None` where it never will.
-    fn note(&self, end: Instant, place: Option<Place>, waker: &Waker) -> Option<Place> {
-        let mut state = self.state();
-        if matches!(state.ringing, Ringing::Never) {
-            return None;
-        }
-        let place = place.unwrap_or_else(|| {
-            state.begun += 1;
-            (end, state.begun)
-        });
-        let former = match state.sleepers.get_mut(&place) {
-            Some(known) if known.will_wake(waker) => return Some(place),
-            Some(known) => Some(mem::replace(known, waker.clone())),
-            None => state.sleepers.insert(place, waker.clone()),
-        };
-        let ringing = match &state.ringing {
-            Ringing::At(at, _) if end < *at => Some(mem::replace(&mut state.ringing, Ringing::Soon)),
-            Ringing::Not => Some(mem::replace(&mut state.ringing, Ringing::Soon)),
-            Ringing::At(..) | Ringing::Never | Ringing::Soon => None,
-        };
-        // With the last waker of a task goes all that it owned, which may sleep as well.
-        drop(state);
-        drop(former);
-        match ringing {
-            Some(Ringing::At(_, ringer)) => ringer.wake(),
-            Some(_) => (self.0.spawn)(Box::pin(Ringer { alarm: self.clone(), timer: None, has_ended: false })),
-            None => {}
-        }
-        Some(place)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        Sleep { alarm: self.clone(), duration, place: None }
     }
 }
 
@@ -133,51 +92,123 @@ impl fmt::Debug for Alarm {
     }
 }
 
+impl Inner {
+    /// Notes who sleeps, and sees to it that the timer rings in time.
+    fn note(self: &Arc<Self>, end: Instant, place: &mut Option<Place>, waker: &Waker) {
+        let mut state = self.state();
+        let place = *place.get_or_insert_with(|| {
+            state.begun += 1;
+            (end, state.begun)
+        });
+        let _former = match state.sleepers.get_mut(&place) {
+            Some(known) if known.will_wake(waker) => None,
+            Some(known) => Some(mem::replace(known, waker.clone())),
+            None => state.sleepers.insert(place, waker.clone()),
+        };
+        self.attend(state, false);
+    }
+
+    /// Wakes those whose time has come, where the timer has rung, and sets it for the first of the others.
+    ///
+    /// Nothing is woken or dropped while the lock is held: with the last waker of a task goes all that it owned, which may
+    /// sleep as well; and a timer may wake whoever polls it.
+    fn attend<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>, mut has_rung: bool) {
+        loop {
+            if let Timer::Setting { again } = &mut state.timer {
+                *again = true;
+                return;
+            }
+            let mut ended = BTreeMap::new();
+            let mut former = Timer::Unset;
+            if has_rung {
+                let later = state.sleepers.split_off(&((self.now)(), u64::MAX));
+                ended = mem::replace(&mut state.sleepers, later);
+                former = mem::replace(&mut state.timer, Timer::Unset);
+            }
+            let first = state.sleepers.first_key_value().map(|(&(end, _), _)| end);
+            let Some(end) = first.filter(|end| !matches!(&state.timer, Timer::Set { at, .. } if at <= end)) else {
+                drop(state);
+                drop(former);
+                return wake(ended.into_values());
+            };
+            let sooner = mem::replace(&mut state.timer, Timer::Setting { again: false });
+            drop(state);
+            drop((former, sooner));
+            wake(ended.into_values());
+            let setting = Setting(self);
+            let mut timer = (self.timer)(end.saturating_duration_since((self.now)()));
+            let is_set = timer.as_mut().poll(&mut Context::from_waker(&Arc::clone(self).into())).is_pending();
+            mem::forget(setting);
+            state = self.state();
+            let again = matches!(state.timer, Timer::Setting { again: true });
+            state.timer = if is_set { Timer::Set { at: end, _timer: timer } } else { Timer::Unset };
+            if is_set && !again {
+                return;
+            }
+            has_rung = true;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The timer rings.
+impl Wake for Inner {
+    fn wake(self: Arc<Self>) {
+        // A timer that panics does so again where the sleepers set it, and not in whoever drives the runtime.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.attend(self.state(), true)));
+    }
+}
+
+/// Dropped while a timer that panics unwinds: the others are to set their own.
+struct Setting<'a>(&'a Inner);
+
+impl Drop for Setting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.timer = Timer::Unset;
+        let sleepers: Vec<_> = state.sleepers.values().cloned().collect();
+        drop(state);
+        wake(sleepers);
+    }
+}
+
 /// The future of [`Alarm::sleep`]. It may be polled on any thread.
 #[must_use = "it begins when it is polled"]
 pub struct Sleep {
     alarm: Alarm,
-    progress: Progress,
-}
-
-enum Progress {
-    New(Duration),
-    Noted(Place),
-    Alone(BoxFuture<'static, ()>),
+    duration: Duration,
+    place: Option<Place>,
 }
 
 impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let now = self.alarm.now();
-        let (end, place) = match &mut self.progress {
-            Progress::New(duration) => match now.checked_add(*duration) {
-                Some(end) => (end, None),
+        let Self { alarm: Alarm(alarm), duration, place } = &mut *self;
+        let now = (alarm.now)();
+        let end = match place {
+            Some((end, _)) => *end,
+            None => match now.checked_add(*duration) {
+                Some(end) => end,
                 None => return Poll::Pending,
             },
-            Progress::Noted(place) => (place.0, Some(*place)),
-            Progress::Alone(timer) => return timer.as_mut().poll(context),
         };
         if end <= now {
             return Poll::Ready(());
         }
-        if let Some(place) = self.alarm.note(end, place, context.waker()) {
-            self.progress = Progress::Noted(place);
-            return Poll::Pending;
-        }
-        let mut timer = (self.alarm.0.timer)(end - now);
-        let poll = timer.as_mut().poll(context);
-        self.progress = Progress::Alone(timer);
-        poll
+        alarm.note(end, place, context.waker());
+        Poll::Pending
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Progress::Noted(place) = self.progress {
-            // Not dropped while all is locked.
-            let _waker = self.alarm.state().sleepers.remove(&place);
+        if let Some(place) = self.place {
+            // Dropped when nothing is locked any more.
+            let _waker = self.alarm.0.state().sleepers.remove(&place);
         }
     }
 }
@@ -188,64 +219,9 @@ impl fmt::Debug for Sleep {
     }
 }
 
-/// The task that has the timer.
-struct Ringer {
-    alarm: Alarm,
-    timer: Option<(Instant, BoxFuture<'static, ()>)>,
-    has_ended: bool,
-}
-
-impl Ringer {
-    /// Wakes those whose time has come; returns when the next one's does.
-    fn ring(&self, context: &Context<'_>) -> Option<Instant> {
-        let mut state = self.alarm.state();
-        let later = state.sleepers.split_off(&(self.alarm.now(), u64::MAX));
-        let ended = mem::replace(&mut state.sleepers, later);
-        let next = state.sleepers.first_key_value().map(|(&(end, _), _)| end);
-        let ringing = next.map_or(Ringing::Not, |end| Ringing::At(end, context.waker().clone()));
-        let _former = mem::replace(&mut state.ringing, ringing);
-        drop(state);
-        wake(ended);
-        next
-    }
-}
-
-impl Future for Ringer {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        while let Some(end) = self.ring(context) {
-            if self.timer.as_ref().is_none_or(|(at, _)| *at != end) {
-                let left = end.saturating_duration_since(self.alarm.now());
-                self.timer = Some((end, (self.alarm.0.timer)(left)));
-            }
-            if let Some((_, timer)) = &mut self.timer
-                && timer.as_mut().poll(context).is_pending()
-            {
-                return Poll::Pending;
-            }
-            self.timer = None;
-        }
-        self.has_ended = true;
-        Poll::Ready(())
-    }
-}
-
-impl Drop for Ringer {
-    fn drop(&mut self) {
-        if !self.has_ended {
-            let mut state = self.alarm.state();
-            let _former = mem::replace(&mut state.ringing, Ringing::Never);
-            let sleepers = mem::take(&mut state.sleepers);
-            drop(state);
-            wake(sleepers);
-        }
-    }
-}
-
 /// Wakes each, also where another's waker panics.
-fn wake(sleepers: BTreeMap<Place, Waker>) {
-    for sleeper in sleepers.into_values() {
+fn wake(sleepers: impl IntoIterator<Item = Waker>) {
+    for sleeper in sleepers {
         let _ = catch_unwind(AssertUnwindSafe(|| sleeper.wake()));
     }
 }

@@ -5,6 +5,8 @@ use std::{fmt, future::Future, io, net::SocketAddr, path::PathBuf};
 use futures_io::{AsyncRead, AsyncWrite};
 
 /// A connection: bytes both ways.
+///
+/// Reads and writes may be polled with different wakers: each direction wakes its own.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}

@@ -3,8 +3,9 @@
 mod common;
 
 use std::{
-    future::poll_fn,
-    panic,
+    future::{Future as _, poll_fn},
+    mem,
+    panic::{self, AssertUnwindSafe},
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -15,42 +16,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cloakroom_runtime::{Alarm, BoxFuture, Runtime, Sleep};
+use cloakroom_runtime::{Alarm, Runtime, Sleep};
 
 use self::common::{Threads, block_on};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(20);
 
-/// Makes an alarm of the test's own on `Threads`; counts its timers, its tasks and their polls.
-macro_rules! alarm {
-    () => {{
-        static TIMERS: AtomicUsize = AtomicUsize::new(0);
-        static SPAWNED: AtomicUsize = AtomicUsize::new(0);
-        static POLLS: AtomicUsize = AtomicUsize::new(0);
-        let alarm = Alarm::new(
-            Instant::now,
-            |duration| {
-                TIMERS.fetch_add(1, Ordering::SeqCst);
-                Threads.sleep(duration)
-            },
-            |mut ringer| {
-                SPAWNED.fetch_add(1, Ordering::SeqCst);
-                drop(Threads.spawn(Box::pin(poll_fn(move |context| {
-                    POLLS.fetch_add(1, Ordering::SeqCst);
-                    ringer.as_mut().poll(context)
-                }))));
-            },
-        );
-        Counted { alarm, timers: &TIMERS, spawned: &SPAWNED, polls: &POLLS }
-    }};
-}
-
-struct Counted {
-    alarm: Alarm,
-    timers: &'static AtomicUsize,
-    spawned: &'static AtomicUsize,
-    polls: &'static AtomicUsize,
+/// An alarm on `Threads`, and how many timers it made.
+fn counted() -> (Alarm, Arc<AtomicUsize>) {
+    let timers = Arc::<AtomicUsize>::default();
+    let counts = Arc::clone(&timers);
+    let alarm = Alarm::new(Instant::now, move |duration| {
+        counts.fetch_add(1, Ordering::SeqCst);
+        Threads.sleep(duration)
+    });
+    (alarm, timers)
 }
 
 /// A waker that counts.
@@ -75,25 +56,36 @@ fn begin(alarm: &Alarm, duration: Duration) -> Sleep {
 
 #[test]
 fn many_that_end_no_sooner_have_one_timer() {
-    let Counted { alarm, timers, spawned, polls } = alarm!();
+    let (alarm, timers) = counted();
     let _first = begin(&alarm, LONG);
-    while timers.load(Ordering::SeqCst) == 0 {
+    for _ in 0..1000 {
+        drop(begin(&alarm, LONG));
+    }
+    assert_eq!(timers.load(Ordering::SeqCst), 1);
+    // One that ends sooner sets it anew, and so does its end.
+    block_on(alarm.sleep(SHORT));
+    assert!((2..=3).contains(&timers.load(Ordering::SeqCst)), "{timers:?}");
+}
+
+#[test]
+fn the_timer_is_set_for_the_next_by_whoever_wakes_the_first() {
+    let (alarm, timers) = counted();
+    let first = Arc::<Woken>::default();
+    let mut sleep = alarm.sleep(SHORT);
+    assert_eq!(poll(&mut sleep, &first.clone().into()), Poll::Pending);
+    let mut next = alarm.sleep(2 * SHORT);
+    let woken = Arc::<Woken>::default();
+    assert_eq!(poll(&mut next, &woken.clone().into()), Poll::Pending);
+    // Neither is polled meanwhile: their tasks wait for a thread that is busy.
+    while woken.0.load(Ordering::SeqCst) == 0 {
         thread::yield_now();
     }
-    for _ in 0..20 {
-        drop(begin(&alarm, LONG));
-        thread::sleep(Duration::from_millis(1));
-    }
-    // One that ends sooner sets the timer anew, and so does its end.
-    block_on(alarm.sleep(SHORT));
-    assert_eq!(spawned.load(Ordering::SeqCst), 1);
-    assert!(timers.load(Ordering::SeqCst) <= 3, "{timers:?}");
-    assert!(polls.load(Ordering::SeqCst) < 10, "{polls:?}: what ends later is no reason to wake the task");
+    assert_eq!((first.0.load(Ordering::SeqCst), timers.load(Ordering::SeqCst)), (1, 2));
 }
 
 #[test]
 fn one_that_is_dropped_lets_go_of_its_waker() {
-    let Counted { alarm, .. } = alarm!();
+    let (alarm, _) = counted();
     let woken = Arc::<Woken>::default();
     let mut sleep = alarm.sleep(LONG);
     assert_eq!(poll(&mut sleep, &woken.clone().into()), Poll::Pending);
@@ -103,7 +95,7 @@ fn one_that_is_dropped_lets_go_of_its_waker() {
 
 #[test]
 fn all_end_and_none_early() {
-    let Counted { alarm, .. } = alarm!();
+    let (alarm, _) = counted();
     let sleepers = [80, 20, 60, 40, 0].map(|millis| {
         let (alarm, duration) = (alarm.clone(), Duration::from_millis(millis));
         thread::spawn(move || {
@@ -118,22 +110,8 @@ fn all_end_and_none_early() {
 }
 
 #[test]
-fn where_nobody_sleeps_the_task_ends_and_the_next_has_another() {
-    let Counted { alarm, spawned, .. } = alarm!();
-    block_on(alarm.sleep(SHORT));
-    assert_eq!(spawned.load(Ordering::SeqCst), 1);
-    let ended = |count| {
-        (0..500).any(|_| {
-            block_on(alarm.sleep(SHORT));
-            spawned.load(Ordering::SeqCst) > count
-        })
-    };
-    assert!(ended(1), "the task goes on though nobody sleeps");
-}
-
-#[test]
 fn the_last_task_that_polls_is_the_one_that_is_woken() {
-    let Counted { alarm, .. } = alarm!();
+    let (alarm, _) = counted();
     let (former, latter) = (Arc::<Woken>::default(), Arc::<Woken>::default());
     let mut sleep = alarm.sleep(SHORT);
     assert_eq!(poll(&mut sleep, &former.clone().into()), Poll::Pending);
@@ -154,7 +132,7 @@ fn a_waker_that_panics_keeps_nobody_asleep() {
         }
     }
 
-    let Counted { alarm, .. } = alarm!();
+    let (alarm, _) = counted();
     let mut sleep = alarm.sleep(SHORT);
     assert_eq!(poll(&mut sleep, &Arc::new(Panics).into()), Poll::Pending);
     block_on(alarm.sleep(SHORT));
@@ -172,7 +150,7 @@ fn what_a_waker_owns_may_sleep_itself() {
         fn wake(self: Arc<Self>) {}
     }
 
-    let Counted { alarm, .. } = alarm!();
+    let (alarm, _) = counted();
     let owner = || Waker::from(Arc::new(Owns { _sleep: Mutex::new(begin(&alarm, LONG)) }));
     let mut replaced = alarm.sleep(LONG);
     let mut dropped = alarm.sleep(LONG);
@@ -187,32 +165,49 @@ fn what_a_waker_owns_may_sleep_itself() {
 
 #[test]
 fn one_that_is_too_long_for_the_clock_never_ends() {
-    let Counted { alarm, timers, .. } = alarm!();
+    let (alarm, timers) = counted();
     drop(begin(&alarm, Duration::MAX));
     assert_eq!(timers.load(Ordering::SeqCst), 0);
 }
 
 #[test]
-fn where_the_task_was_dropped_each_has_a_timer_of_its_own() {
-    static TIMERS: AtomicUsize = AtomicUsize::new(0);
-    static TASK: Mutex<Option<BoxFuture<'static, ()>>> = Mutex::new(None);
-    let alarm = Alarm::new(
-        Instant::now,
-        |duration| {
-            TIMERS.fetch_add(1, Ordering::SeqCst);
-            Threads.sleep(duration)
-        },
-        |task| *TASK.lock().unwrap() = Some(task),
-    );
-    let woken = Arc::<Woken>::default();
-    let mut sleep = alarm.sleep(SHORT);
-    assert_eq!(poll(&mut sleep, &woken.clone().into()), Poll::Pending);
-    drop(TASK.lock().unwrap().take());
-    assert_eq!(woken.0.load(Ordering::SeqCst), 1, "it has to look for another timer");
-    let begun = Instant::now();
-    block_on(sleep);
+fn a_timer_that_wakes_while_it_is_polled_is_set_again() {
+    // As one that lets others go first does.
+    let timers = Arc::<AtomicUsize>::default();
+    let counts = Arc::clone(&timers);
+    let alarm = Alarm::new(Instant::now, move |duration| {
+        let mut sleep = Threads.sleep(duration);
+        let mut waits = counts.fetch_add(1, Ordering::SeqCst) == 0;
+        Box::pin(poll_fn(move |context| {
+            if mem::take(&mut waits) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            sleep.as_mut().poll(context)
+        }))
+    });
     block_on(alarm.sleep(SHORT));
-    assert_eq!(TIMERS.load(Ordering::SeqCst), 2);
-    assert!(begun.elapsed() >= SHORT);
-    assert!(TASK.lock().unwrap().is_none(), "a runtime that drops tasks is not asked again");
+    assert_eq!(timers.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_timer_that_panics_does_so_where_each_sleeps() {
+    let alarm = Alarm::new(Instant::now, |duration| match duration > SHORT {
+        true => panic::resume_unwind(Box::new("on purpose")),
+        false => Threads.sleep(duration),
+    });
+    let panics = |sleep: &mut Sleep| {
+        panic::catch_unwind(AssertUnwindSafe(|| assert_eq!(poll(sleep, Waker::noop()), Poll::Pending))).is_err()
+    };
+    assert!(panics(&mut alarm.sleep(LONG)));
+    // One that rings for another must find the next, and its own timer panics.
+    let mut long = alarm.sleep(LONG);
+    let woken = Arc::<Woken>::default();
+    let mut short = begin(&alarm, SHORT);
+    assert_eq!(poll(&mut long, &woken.clone().into()), Poll::Pending);
+    while woken.0.load(Ordering::SeqCst) == 0 {
+        thread::yield_now();
+    }
+    assert!(panics(&mut long));
+    assert_eq!(poll(&mut short, Waker::noop()), Poll::Ready(()));
 }

@@ -35,9 +35,7 @@ use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task};
 
 use self::connect::connect;
 
-static ALARM: LazyLock<Alarm> = LazyLock::new(|| {
-    Alarm::new(Instant::now, |duration| Box::pin(task::sleep(duration)), |ringer| drop(task::spawn(ringer)))
-});
+static ALARM: LazyLock<Alarm> = LazyLock::new(|| Alarm::new(Instant::now, |duration| Box::pin(task::sleep(duration))));
 
 /// async-std's global executor, which every thread reaches: nothing panics for want of a context.
 ///

@@ -27,8 +27,7 @@ use smol::Timer;
 
 use self::connect::connect;
 
-static ALARM: LazyLock<Alarm> =
-    LazyLock::new(|| Alarm::new(Instant::now, timer, |ringer| smol::spawn(ringer).detach()));
+static ALARM: LazyLock<Alarm> = LazyLock::new(|| Alarm::new(Instant::now, timer));
 
 /// smol's global executor, which every thread reaches: nothing panics for want of a context.
 ///

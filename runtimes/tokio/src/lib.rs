@@ -18,6 +18,7 @@ mod connect;
 
 use std::{
     cell::RefCell,
+    collections::VecDeque,
     fmt,
     future::Future,
     io,
@@ -29,6 +30,7 @@ use std::{
 use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task};
 use tokio::{
     runtime::{Handle, Id},
+    task::unconstrained,
     time,
 };
 
@@ -123,29 +125,39 @@ impl fmt::Debug for TokioHandle {
     }
 }
 
+/// How many runtimes a thread remembers the alarms of.
+const REMEMBERED: usize = 4;
+
 thread_local! {
-    static ALARM: RefCell<Option<(Id, Alarm)>> = const { RefCell::new(None) };
+    static ALARMS: RefCell<VecDeque<(Id, Alarm)>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// Returns this thread's alarm in the runtime that it is in. No two threads share one, so that none waits for another.
+/// Returns this thread's alarm in the runtime that it is in: one for all threads would have them wait for each other.
 fn alarm() -> Alarm {
-    let id = Handle::current().id();
-    let make = || {
-        Alarm::new(
-            || time::Instant::now().into_std(),
-            |duration| Box::pin(async move { time::sleep(duration).await }),
-            |ringer| drop(tokio::spawn(ringer)),
-        )
-    };
-    let find = |known: &RefCell<Option<(Id, Alarm)>>| {
-        let mut known = known.borrow_mut();
-        match &*known {
-            Some((of, alarm)) if *of == id => alarm.clone(),
-            _ => known.insert((id, make())).1.clone(),
-        }
+    let handle = Handle::current();
+    let id = handle.id();
+    let find = |alarms: &RefCell<VecDeque<(Id, Alarm)>>| {
+        alarms.borrow().iter().find_map(|(of, alarm)| (*of == id).then(|| alarm.clone()))
     };
     // The thread may be about to end.
-    ALARM.try_with(find).unwrap_or_else(|_| make())
+    if let Ok(Some(alarm)) = ALARMS.try_with(find) {
+        return alarm;
+    }
+    let timer = move |duration| {
+        let _inside = handle.enter();
+        // A task that has used up its turn must not keep it from being set.
+        let timer: BoxFuture<'static, ()> = Box::pin(unconstrained(time::sleep(duration)));
+        timer
+    };
+    let alarm = Alarm::new(|| time::Instant::now().into_std(), timer);
+    let forgotten = ALARMS.try_with(|alarms| {
+        let mut alarms = alarms.borrow_mut();
+        alarms.push_front((id, alarm.clone()));
+        let kept = alarms.len().min(REMEMBERED);
+        alarms.split_off(kept)
+    });
+    drop(forgotten);
+    alarm
 }
 
 fn spawn(handle: &Handle, future: BoxFuture<'static, ()>) -> Task {

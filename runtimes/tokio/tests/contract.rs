@@ -143,8 +143,28 @@ fn a_runtime_that_stands_still_holds_up_no_sleep_of_another() {
     let mut long = Tokio.sleep(Duration::from_secs(3600));
     assert!(still.block_on(async { poll_immediate(&mut long).await }).is_none());
     runs.block_on(Tokio.sleep(Duration::from_millis(1)));
-    // Nor when it comes first again.
+    // Nor does the long one when it goes on.
     still.block_on(Tokio.sleep(Duration::from_millis(1)));
+}
+
+#[test]
+fn a_sleep_ends_on_a_thread_that_waits_for_nothing_else() {
+    let runtime = multi_thread();
+    let waits = runtime.spawn(async {
+        // Begun by one task, and awaited where no task of this thread has its turn.
+        let mut long = Tokio.sleep(Duration::from_secs(3600));
+        assert!(poll_immediate(&mut long).await.is_none());
+        park_on(Tokio.sleep(Duration::from_millis(5)));
+    });
+    runtime.block_on(waits).unwrap();
+}
+
+#[test]
+fn a_thread_between_many_runtimes_sleeps_in_each() {
+    let runtimes: Vec<_> = (0..6).map(|_| current_thread()).collect();
+    for runtime in runtimes.iter().chain(&runtimes) {
+        runtime.block_on(Tokio.sleep(Duration::from_millis(1)));
+    }
 }
 
 #[test]

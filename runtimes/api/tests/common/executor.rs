@@ -32,6 +32,8 @@ impl<R: Runtime + Copy> Executor<R> {
         let runtime = self.runtime;
         (self.block_on)(Box::pin(async { assert_eq!(contract::check(&runtime).await, Ok(())) }));
         (self.on_a_thread_of_its_own)(Box::pin(async move { assert_eq!(contract::check(&runtime).await, Ok(())) }));
+        // Also where the executor's only thread waits.
+        (self.on_a_thread_of_its_own)(Box::pin(async move { park_on(runtime.sleep(Duration::from_millis(5))) }));
     }
 
     pub(crate) fn keeps_the_contract_outside_every_executor(&self) {
