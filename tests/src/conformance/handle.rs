@@ -203,7 +203,8 @@ impl Handle {
             return Err("what is stored has a time left to live; it has none".to_owned());
         };
         let elapsed = lease.since.elapsed();
-        let at_least = lease.ttl.saturating_sub(elapsed + Duration::from_secs(1));
+        // A clock that ticks may be about to when it is written, and has just done so when it is read.
+        let at_least = lease.ttl.saturating_sub(elapsed + self.granularity + Duration::from_secs(1));
         ensure(
             at_least <= left && left < lease.ttl + self.granularity,
             &format!("the time left is what was asked, to the second: {left:?} of {:?} after {elapsed:?}", lease.ttl),
