@@ -5,11 +5,11 @@
 
 mod answers;
 
-use std::{io, net::SocketAddr, sync::Arc, thread};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use bench_by_hand::ByHand;
-use bench_kit::{Command, until_input_ends};
+use bench_kit::{Command, announce};
 use cloakroom_async_std::AsyncStd;
 use cloakroom_redis::RedisStore;
 use cloakroom_runtime::Runtime;
@@ -43,10 +43,6 @@ fn main() -> anyhow::Result<()> {
 fn serve(system: &str, threads: usize, redis: &str) -> anyhow::Result<()> {
     let split = RUNTIMES.iter().find_map(|&runtime| Some((runtime, system.strip_prefix(runtime)?)));
     let (runtime, kind) = split.with_context(|| format!("there is no system {system:?}"))?;
-    thread::spawn(|| {
-        until_input_ends();
-        std::process::exit(0);
-    });
     match runtime {
         "tokio" => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
@@ -90,7 +86,7 @@ async fn service(kind: &str, redis: &str, runtime: Arc<dyn Runtime>) -> anyhow::
 
 async fn on_tokio(service: Service) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    tell(listener.local_addr()?);
+    announce(listener.local_addr()?)?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -101,7 +97,7 @@ async fn on_tokio(service: Service) -> anyhow::Result<()> {
 
 async fn on_smol(service: Service) -> anyhow::Result<()> {
     let listener = smol::net::TcpListener::bind("127.0.0.1:0").await?;
-    tell(listener.local_addr()?);
+    announce(listener.local_addr()?)?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -112,17 +108,11 @@ async fn on_smol(service: Service) -> anyhow::Result<()> {
 
 async fn on_async_std(service: Service) -> anyhow::Result<()> {
     let listener = async_std::net::TcpListener::bind("127.0.0.1:0").await?;
-    tell(listener.local_addr()?);
+    announce(listener.local_addr()?)?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         let service = TowerToHyperService::new(service.clone());
         async_std::task::spawn(http1::Builder::new().serve_connection(FuturesIo::new(stream), service));
     }
-}
-
-fn tell(address: SocketAddr) {
-    println!("http://{address}");
-    // Whoever started this waits for it.
-    let _ = io::Write::flush(&mut io::stdout());
 }
