@@ -109,7 +109,7 @@
 //! | nobody is signed in where somebody must be | 401, or 303 to the login page |
 //! | the user has as many sessions as allowed | 403 |
 //! | no session of the user has the handle | 404 |
-//! | the user's sessions were to be listed, counted or ended by handle, and the store keeps no index of them | 501 |
+//! | the user's sessions were to be listed, limited, or ended together or by handle, and the store keeps no index of them | 501 |
 //!
 //! Three give these answers, and each says `Cache-Control: no-store` where it is not the handler's own:
 //!

@@ -132,7 +132,7 @@ impl Session {
     }
 
     /// Does what a change of the password asks for: the session gets a new id, and all others of the user end (ASVS 5.0,
-    /// 7.4.3). Call it when the new password is stored. Neither waits for the other: the others end also where this session
+    /// 7.4.3). Call it when the new password is stored. Neither depends on the other: the others end also where this session
     /// cannot get a new id, and it gets one also where they cannot be ended.
     ///
     /// So it is where the store keeps no index of the user's sessions, and the others can never be ended: it fails with
