@@ -7,7 +7,7 @@ use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
 };
@@ -42,6 +42,8 @@ use crate::BoxFuture;
 pub struct Alarm(Arc<Inner>);
 
 struct Inner {
+    /// What timers wake.
+    ring: Waker,
     now: fn() -> Instant,
     timer: Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>,
     state: Mutex<State>,
@@ -58,14 +60,13 @@ type Place = (Instant, u64);
 
 enum Timer {
     Unset,
-    /// Somebody sets it, and looks again when done where something has happened meanwhile.
+    /// Somebody sets or polls it, and looks again when done; as if it had rung where it did meanwhile.
     Setting {
         again: bool,
     },
-    /// Kept, it rings.
     Set {
         at: Instant,
-        _timer: BoxFuture<'static, ()>,
+        timer: BoxFuture<'static, ()>,
     },
 }
 
@@ -77,7 +78,10 @@ impl Alarm {
         timer: impl Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync + 'static,
     ) -> Self {
         let state = State { sleepers: BTreeMap::new(), begun: 0, timer: Timer::Unset };
-        Self(Arc::new(Inner { now, timer: Box::new(timer), state: Mutex::new(state) }))
+        Self(Arc::new_cyclic(|alarm| {
+            let ring = Arc::new(Ring(Weak::clone(alarm))).into();
+            Inner { ring, now, timer: Box::new(timer), state: Mutex::new(state) }
+        }))
     }
 
     /// Waits, from the first poll on. One that is too long for the clock never ends. It panics where the timer does.
@@ -94,58 +98,67 @@ impl fmt::Debug for Alarm {
 
 impl Inner {
     /// Notes who sleeps, and sees to it that the timer rings in time.
-    fn note(self: &Arc<Self>, end: Instant, place: &mut Option<Place>, waker: &Waker) {
+    fn note(&self, end: Instant, place: &mut Option<Place>, waker: &Waker) {
+        if let Some(place) = place {
+            let state = self.state();
+            if state.sleepers.get(place).is_some_and(|known| known.will_wake(waker)) {
+                return self.attend(state, false);
+            }
+        }
+        let waker = waker.clone();
         let mut state = self.state();
         let place = *place.get_or_insert_with(|| {
             state.begun += 1;
             (end, state.begun)
         });
-        let _former = match state.sleepers.get_mut(&place) {
-            Some(known) if known.will_wake(waker) => None,
-            Some(known) => Some(mem::replace(known, waker.clone())),
-            None => state.sleepers.insert(place, waker.clone()),
-        };
+        let _former = state.sleepers.insert(place, waker);
         self.attend(state, false);
     }
 
     /// Wakes those whose time has come, where the timer has rung, and sets it for the first of the others.
     ///
-    /// Nothing is woken or dropped while the lock is held: with the last waker of a task goes all that it owned, which may
-    /// sleep as well; and a timer may wake whoever polls it.
-    fn attend<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>, mut has_rung: bool) {
+    /// Nothing is woken, polled or dropped while the lock is held: with the last waker of a task goes all that it owned,
+    /// which may sleep as well; and a timer may wake whoever polls it.
+    fn attend<'a>(&'a self, mut state: MutexGuard<'a, State>, mut has_rung: bool) {
         loop {
             if let Timer::Setting { again } = &mut state.timer {
-                *again = true;
+                *again |= has_rung;
                 return;
             }
+            let now = (self.now)();
             let mut ended = BTreeMap::new();
-            let mut former = Timer::Unset;
             if has_rung {
-                let later = state.sleepers.split_off(&((self.now)(), u64::MAX));
+                let later = state.sleepers.split_off(&(now, u64::MAX));
                 ended = mem::replace(&mut state.sleepers, later);
-                former = mem::replace(&mut state.timer, Timer::Unset);
             }
             let first = state.sleepers.first_key_value().map(|(&(end, _), _)| end);
-            let Some(end) = first.filter(|end| !matches!(&state.timer, Timer::Set { at, .. } if at <= end)) else {
-                drop(state);
-                drop(former);
-                return wake(ended.into_values());
-            };
-            let sooner = mem::replace(&mut state.timer, Timer::Setting { again: false });
-            drop(state);
-            drop((former, sooner));
-            wake(ended.into_values());
-            let setting = Setting(self);
-            let mut timer = (self.timer)(end.saturating_duration_since((self.now)()));
-            let is_set = timer.as_mut().poll(&mut Context::from_waker(&Arc::clone(self).into())).is_pending();
-            mem::forget(setting);
-            state = self.state();
-            let again = matches!(state.timer, Timer::Setting { again: true });
-            state.timer = if is_set { Timer::Set { at: end, _timer: timer } } else { Timer::Unset };
-            if is_set && !again {
+            let is_late = |end| !matches!(&state.timer, Timer::Set { at, .. } if *at <= end);
+            if !has_rung && !first.is_some_and(is_late) {
                 return;
             }
-            has_rung = true;
+            let former = mem::replace(&mut state.timer, Timer::Setting { again: false });
+            drop(state);
+            let setting = Setting(self);
+            wake(ended.into_values());
+            let mut timer = match (former, first) {
+                // It rang for nothing, as one does that lets others go first.
+                (Timer::Set { at, timer }, Some(end)) if now < at && at <= end => Some((at, timer)),
+                (former, Some(end)) => {
+                    drop(former);
+                    Some((end, (self.timer)(end.saturating_duration_since(now))))
+                }
+                (_, None) => None,
+            };
+            let is_over = |(_, timer): &mut (Instant, BoxFuture<'static, ()>)| {
+                timer.as_mut().poll(&mut Context::from_waker(&self.ring)).is_ready()
+            };
+            let over = timer.take_if(is_over);
+            has_rung = over.is_some();
+            drop(over);
+            mem::forget(setting);
+            state = self.state();
+            has_rung |= matches!(state.timer, Timer::Setting { again: true });
+            state.timer = timer.map_or(Timer::Unset, |(at, timer)| Timer::Set { at, timer });
         }
     }
 
@@ -154,11 +167,15 @@ impl Inner {
     }
 }
 
-/// The timer rings.
-impl Wake for Inner {
+/// What the timer wakes. It does not keep the alarm: the timer goes with the last who could sleep.
+struct Ring(Weak<Inner>);
+
+impl Wake for Ring {
     fn wake(self: Arc<Self>) {
-        // A timer that panics does so again where the sleepers set it, and not in whoever drives the runtime.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.attend(self.state(), true)));
+        if let Some(alarm) = self.0.upgrade() {
+            // A timer that panics does so again where the sleepers set it, and not in whoever drives the runtime.
+            let _ = catch_unwind(AssertUnwindSafe(|| alarm.attend(alarm.state(), true)));
+        }
     }
 }
 

@@ -31,7 +31,8 @@ impl Pulse {
     /// Notes that something was read, which answers whatever was asked.
     pub fn heard(&self, runtime: &dyn Runtime) {
         self.heard.store(millis_of(runtime.now()), Ordering::Relaxed);
-        self.asked.store(0, Ordering::Relaxed);
+        // Whoever sees that nothing is owed sees when it was heard.
+        self.asked.store(0, Ordering::Release);
     }
 
     /// Notes that the connection has ended, for good.
@@ -51,7 +52,7 @@ impl Pulse {
     ///
     /// A clock that was set back to before these times makes it silent.
     pub fn is_silent(&self, patience: Duration, since: Option<SystemTime>, runtime: &dyn Runtime) -> bool {
-        let silent_since = match (self.asked.load(Ordering::Relaxed), since) {
+        let silent_since = match (self.asked.load(Ordering::Acquire), since) {
             (0, None) => return false,
             (0, Some(since)) => self.heard.load(Ordering::Relaxed).max(millis_of(since)),
             (asked, _) => asked,

@@ -3,7 +3,7 @@
 mod common;
 
 use std::{
-    future::{Future as _, poll_fn},
+    future::{Future as _, poll_fn, ready},
     mem,
     panic::{self, AssertUnwindSafe},
     pin::Pin,
@@ -73,7 +73,7 @@ fn the_timer_is_set_for_the_next_by_whoever_wakes_the_first() {
     let first = Arc::<Woken>::default();
     let mut sleep = alarm.sleep(SHORT);
     assert_eq!(poll(&mut sleep, &first.clone().into()), Poll::Pending);
-    let mut next = alarm.sleep(2 * SHORT);
+    let mut next = alarm.sleep(10 * SHORT);
     let woken = Arc::<Woken>::default();
     assert_eq!(poll(&mut next, &woken.clone().into()), Poll::Pending);
     // Neither is polled meanwhile: their tasks wait for a thread that is busy.
@@ -171,23 +171,64 @@ fn one_that_is_too_long_for_the_clock_never_ends() {
 }
 
 #[test]
-fn a_timer_that_wakes_while_it_is_polled_is_set_again() {
-    // As one that lets others go first does.
+fn a_timer_that_wakes_for_nothing_is_polled_again() {
+    // Each lets others go first, at once and a little later, as the runtime of a task that has used up its turn does.
+    for wait in [Duration::ZERO, SHORT / 4] {
+        let timers = Arc::<AtomicUsize>::default();
+        let counts = Arc::clone(&timers);
+        let alarm = Alarm::new(Instant::now, move |duration| {
+            counts.fetch_add(1, Ordering::SeqCst);
+            let mut sleep = Threads.sleep(duration);
+            let mut waits = true;
+            Box::pin(poll_fn(move |context| {
+                if !mem::take(&mut waits) {
+                    return sleep.as_mut().poll(context);
+                }
+                let waker = context.waker().clone();
+                if wait.is_zero() {
+                    waker.wake();
+                } else {
+                    thread::spawn(move || {
+                        thread::sleep(wait);
+                        waker.wake();
+                    });
+                }
+                Poll::Pending
+            }))
+        });
+        block_on(alarm.sleep(SHORT));
+        assert_eq!(timers.load(Ordering::SeqCst), 1, "{wait:?}");
+    }
+}
+
+#[test]
+fn a_timer_that_is_over_too_soon_is_set_again() {
     let timers = Arc::<AtomicUsize>::default();
     let counts = Arc::clone(&timers);
-    let alarm = Alarm::new(Instant::now, move |duration| {
-        let mut sleep = Threads.sleep(duration);
-        let mut waits = counts.fetch_add(1, Ordering::SeqCst) == 0;
-        Box::pin(poll_fn(move |context| {
-            if mem::take(&mut waits) {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            sleep.as_mut().poll(context)
-        }))
+    let alarm = Alarm::new(Instant::now, move |duration| match counts.fetch_add(1, Ordering::SeqCst) {
+        0 => Box::pin(ready(())),
+        _ => Threads.sleep(duration),
     });
     block_on(alarm.sleep(SHORT));
     assert_eq!(timers.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn the_timer_goes_with_the_last_who_could_sleep() {
+    let timer = Arc::new(());
+    let kept = Arc::clone(&timer);
+    let alarm = Alarm::new(Instant::now, move |duration| {
+        let (kept, sleep) = (Arc::clone(&kept), Threads.sleep(duration));
+        Box::pin(async move {
+            sleep.await;
+            drop(kept);
+        })
+    });
+    let sleep = begin(&alarm, LONG);
+    drop(alarm);
+    assert_eq!(Arc::strong_count(&timer), 3, "it is set");
+    drop(sleep);
+    assert_eq!(Arc::strong_count(&timer), 1);
 }
 
 #[test]

@@ -46,6 +46,11 @@ use self::connect::connect;
 /// Where there is none, these four panic, with the words of tokio's own functions. The runtime must have its timer for
 /// `sleep` and its I/O driver for `connect` (`enable_all`), or their futures panic. Nothing else does: a runtime that
 /// shuts down drops what it is given. [`TokioHandle`] needs no context.
+///
+/// # Paused time
+///
+/// Sleeps share timers. Under `tokio::time::pause` a sleep ends when the clock gets there, but the clock may also stop where one
+/// would have ended that was dropped.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[allow(clippy::exhaustive_structs, reason = "users write it as a value")]
 pub struct Tokio;
