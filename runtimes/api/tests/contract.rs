@@ -1,5 +1,7 @@
 //! The cases of the contract: a right runtime passes them all, and each catches a runtime made wrong on purpose.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use std::{
@@ -14,7 +16,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
     thread,
     time::{Duration, SystemTime},
 };
@@ -93,6 +95,13 @@ caught! {
         Wrong::connect(|endpoint| {
             let opening = Threads.connect(endpoint);
             Box::pin(async { opening.await.map_err(|_| io::ErrorKind::Other.into()) })
+        });
+    connect_wakes_who_reads_and_who_writes_only_readers: Wrong::connect(|endpoint| connect_half_deaf(endpoint, Way::Out));
+    connect_wakes_who_reads_and_who_writes_only_writers: Wrong::connect(|endpoint| connect_half_deaf(endpoint, Way::In));
+    connect_wakes_who_reads_and_who_writes_only_the_last:
+        Wrong::connect(|endpoint| {
+            let opening = Threads.connect(endpoint);
+            Box::pin(async { Ok(Box::new(OneSlot(opening.await?, Arc::default())) as Box<dyn Stream>) })
         });
 
     now_goes_on_with_the_wall_clock_frozen: {
@@ -313,6 +322,12 @@ fn connect_and_leak(endpoint: &Endpoint) -> Opening {
     })
 }
 
+/// Who waits for one of the two ways is not woken.
+fn connect_half_deaf(endpoint: &Endpoint, deaf: Way) -> Opening {
+    let opening = Threads.connect(endpoint);
+    Box::pin(async move { Ok(Box::new(HalfDeaf(opening.await?, deaf)) as Box<dyn Stream>) })
+}
+
 struct CancelOnDrop(Option<Task>);
 
 impl Drop for CancelOnDrop {
@@ -366,5 +381,77 @@ impl AsyncWrite for Silent {
 
     fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(context)
+    }
+}
+
+#[derive(PartialEq)]
+enum Way {
+    In,
+    Out,
+}
+
+/// A stream that forgets the wakers of one way.
+struct HalfDeaf(Box<dyn Stream>, Way);
+
+impl AsyncRead for HalfDeaf {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+        let waker = if self.1 == Way::In { Waker::noop() } else { context.waker() };
+        Pin::new(&mut self.0).poll_read(&mut Context::from_waker(waker), bytes)
+    }
+}
+
+impl AsyncWrite for HalfDeaf {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let waker = if self.1 == Way::Out { Waker::noop() } else { context.waker() };
+        Pin::new(&mut self.0).poll_write(&mut Context::from_waker(waker), bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_close(context)
+    }
+}
+
+/// Wakes whoever was noted last.
+#[derive(Default)]
+struct Last(Mutex<Option<Waker>>);
+
+impl Wake for Last {
+    fn wake(self: Arc<Self>) {
+        let waker = self.0.lock().unwrap().take();
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// A stream with one place for the wakers of both ways.
+struct OneSlot(Box<dyn Stream>, Arc<Last>);
+
+impl OneSlot {
+    fn poll<T>(&mut self, context: &Context<'_>, poll: impl FnOnce(Pin<&mut dyn Stream>, &mut Context<'_>) -> T) -> T {
+        *self.1.0.lock().unwrap() = Some(context.waker().clone());
+        poll(Pin::new(&mut *self.0), &mut Context::from_waker(&Arc::clone(&self.1).into()))
+    }
+}
+
+impl AsyncRead for OneSlot {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll(context, |stream, context| stream.poll_read(context, bytes))
+    }
+}
+
+impl AsyncWrite for OneSlot {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll(context, |stream, context| stream.poll_write(context, bytes))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(context, |stream, context| stream.poll_flush(context))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(context, |stream, context| stream.poll_close(context))
     }
 }

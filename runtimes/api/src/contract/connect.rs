@@ -8,8 +8,12 @@ use std::{
     path::PathBuf,
     pin::Pin,
     process,
-    sync::atomic::{AtomicU32, Ordering},
-    task::Poll,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    task::{Context, Poll, Wake, Waker},
     thread,
     time::Duration,
 };
@@ -114,9 +118,89 @@ pub(super) async fn gives_up_when_dropped(bench: Bench<'_>) -> Result<(), String
     ensure(bench.told("a peer answers", closed).await?.is_ok(), "a connection that is given up is closed")
 }
 
+pub(super) async fn wakes_who_reads_and_who_writes(bench: Bench<'_>) -> Result<(), String> {
+    const READS: &str = "who waits to read is woken when something comes, also while another waits to write";
+    const WRITES: &str = "who waits to write is woken when there is room, also while another waits to read";
+    let (listener, address) = listen().map_err(|error| setup(&error))?;
+    let (go_on, told) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut peer, _) = listener.accept()?;
+        let _ = told.recv();
+        peer.write_all(b"!")?;
+        let _ = told.recv();
+        io::copy(&mut peer, &mut io::sink())
+    });
+    let mut stream = open(bench, &Endpoint::Tcp(address)).await?;
+    let bytes = vec![0; 1 << 20];
+    let mut room = fill(&mut *stream, &bytes)?;
+
+    let mut byte = [0];
+    let (waker, comes) = telling_waker();
+    let is_there = Pin::new(&mut *stream).poll_read(&mut Context::from_waker(&waker), &mut byte).is_ready();
+    ensure(!is_there, "a stream brings nothing that was not sent")?;
+    let _ = go_on.send(());
+    let read = woken(bench, READS, comes, |context| Pin::new(&mut *stream).poll_read(context, &mut byte)).await?;
+    ensure(read == 1, READS)?;
+
+    // Who waited last must not be the only one who is woken, and that is the reader.
+    for _ in 0..64 {
+        let (waker, _) = telling_waker();
+        let is_there = Pin::new(&mut *stream).poll_read(&mut Context::from_waker(&waker), &mut byte).is_ready();
+        ensure(!is_there, "a stream brings nothing twice")?;
+        // Nobody is woken by a waker that was dropped.
+        if room.try_recv().map_err(|_| WRITES)?.is_none() {
+            break;
+        }
+        room = fill(&mut *stream, &bytes)?;
+    }
+    let _ = go_on.send(());
+    let written = woken(bench, WRITES, room, |context| Pin::new(&mut *stream).poll_write(context, &bytes)).await?;
+    ensure(written > 0, WRITES)
+}
+
 async fn open(bench: Bench<'_>, endpoint: &Endpoint) -> Result<Box<dyn Stream>, String> {
     let opened = bench.within("connecting ends", bench.runtime.connect(endpoint)).await?;
     opened.map_err(|error| format!("`connect` opens a connection to {endpoint:?}: {error}"))
+}
+
+/// Makes a waker that tells when it wakes.
+fn telling_waker() -> (Waker, oneshot::Receiver<()>) {
+    struct Tell(Mutex<Option<oneshot::Sender<()>>>);
+
+    impl Wake for Tell {
+        fn wake(self: Arc<Self>) {
+            let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let _ = sender.map(|sender| sender.send(()));
+        }
+    }
+
+    let (sender, receiver) = oneshot::channel();
+    (Arc::new(Tell(Mutex::new(Some(sender)))).into(), receiver)
+}
+
+/// Writes until nothing more is taken; returns what tells when something is.
+fn fill(stream: &mut dyn Stream, bytes: &[u8]) -> Result<oneshot::Receiver<()>, String> {
+    let (waker, room) = telling_waker();
+    let mut write = || Pin::new(&mut *stream).poll_write(&mut Context::from_waker(&waker), bytes);
+    ensure((0..1024).any(|_| write().is_pending()), "a stream takes no more than is on its way")?;
+    Ok(room)
+}
+
+/// Polls whenever it is woken, until there is something.
+async fn woken<T>(
+    bench: Bench<'_>,
+    rule: &str,
+    mut wakes: oneshot::Receiver<()>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>> + Send,
+) -> Result<T, String> {
+    loop {
+        bench.told(rule, wakes).await?;
+        let (waker, next) = telling_waker();
+        if let Poll::Ready(outcome) = poll(&mut Context::from_waker(&waker)) {
+            return outcome.map_err(|error| format!("{rule}: {error}"));
+        }
+        wakes = next;
+    }
 }
 
 /// Moves the stream to a task of its own, which may be on another thread.

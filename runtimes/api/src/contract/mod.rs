@@ -102,6 +102,7 @@ pub const CASES: &[Case] = cases![
     connect::looks_names_up_and_tries_every_address,
     connect::tells_the_peer_when_it_is_closed,
     connect::tells_what_went_wrong,
+    connect::wakes_who_reads_and_who_writes,
     now::goes_on_with_the_wall_clock,
     sleep::ends_once_however_often_it_is_polled,
     sleep::holds_up_nothing_else,

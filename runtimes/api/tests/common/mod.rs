@@ -110,37 +110,53 @@ impl Timer {
 
 fn connect(endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
     Ok(match endpoint {
-        Endpoint::Host(name, port) => Box::new(Blocking(TcpStream::connect((name.as_str(), *port))?, hang_up)),
-        Endpoint::Tcp(address) => Box::new(Blocking(TcpStream::connect(address)?, hang_up)),
+        Endpoint::Host(name, port) => tcp(TcpStream::connect((name.as_str(), *port))?)?,
+        Endpoint::Tcp(address) => tcp(TcpStream::connect(address)?)?,
         #[cfg(unix)]
         Endpoint::Unix(path) => {
             let stream = std::os::unix::net::UnixStream::connect(path)?;
-            Box::new(Blocking(stream, |stream| stream.shutdown(Shutdown::Write)))
+            stream.set_nonblocking(true)?;
+            Box::new(Retried(stream, |stream| stream.shutdown(Shutdown::Write)))
         }
         _ => return Err(io::ErrorKind::Unsupported.into()),
     })
 }
 
-fn hang_up(stream: &TcpStream) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)
+fn tcp(stream: TcpStream) -> io::Result<Box<dyn Stream>> {
+    stream.set_nonblocking(true)?;
+    Ok(Box::new(Retried(stream, |stream| stream.shutdown(Shutdown::Write))))
 }
 
-/// A stream that blocks the thread of its future, which has no other future; with what closes it.
-struct Blocking<S>(S, fn(&S) -> io::Result<()>);
+/// A stream that is tried again and again; with what closes it.
+struct Retried<S>(S, fn(&S) -> io::Result<()>);
 
-impl<S: Read + Unpin> AsyncRead for Blocking<S> {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.0.read(bytes))
+fn retried<T>(context: &Context<'_>, outcome: io::Result<T>) -> Poll<io::Result<T>> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let waker = context.waker().clone();
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(1));
+                waker.wake();
+            });
+            Poll::Pending
+        }
+        outcome => Poll::Ready(outcome),
     }
 }
 
-impl<S: Write + Unpin> AsyncWrite for Blocking<S> {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.0.write(bytes))
+impl<S: Read + Unpin> AsyncRead for Retried<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+        retried(context, self.0.read(bytes))
+    }
+}
+
+impl<S: Write + Unpin> AsyncWrite for Retried<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        retried(context, self.0.write(bytes))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.flush())
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        retried(context, self.0.flush())
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
