@@ -61,7 +61,8 @@ impl Connection {
     /// Ends it: whoever waits for an answer gets an error.
     pub(crate) fn close(&self) {
         self.pulse.close();
-        if let Some(driver) = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(driver) = driver {
             driver.cancel();
         }
     }

@@ -271,7 +271,7 @@ impl fmt::Display for RedisConfigError {
                 "the Redis URL has no name of a master after the sentinels: redis+sentinel://HOST:PORT/MASTER"
             }
             Self::NoServer => "no Redis server is named",
-            Self::Parameter => "the Redis URL has a parameter that is not known",
+            Self::Parameter => "the Redis URL has a parameter that is not known; a question mark in a password is %3F",
             Self::Scheme => {
                 "the scheme of the Redis URL must be redis, rediss, redis+unix, redis+sentinel, rediss+sentinel, \
                  redis+cluster or rediss+cluster, and redis or rediss in a list"

@@ -12,9 +12,10 @@ use futures_util::future::{Either, select};
 use redis::Value as Answer;
 
 use crate::{
-    driver::{Driver, Queue},
+    driver::Driver,
     env::Env,
     failure::Failure,
+    queue::Queue,
     resp::{Ask, Commands},
     server::Server,
 };
@@ -51,7 +52,8 @@ impl Connection {
     /// Ends it: whoever waits for an answer gets an error.
     pub(crate) fn close(&self) {
         self.line.pulse.close();
-        if let Some(driver) = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(driver) = driver {
             driver.cancel();
         }
     }

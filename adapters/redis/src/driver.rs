@@ -6,127 +6,27 @@ use std::{
     io, mem,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
 };
 
 use cloakroom_runtime::{Pulse, Runtime};
-use futures_channel::oneshot;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::task::AtomicWaker;
 use redis::Value as Answer;
 
 use crate::{
     failure::Failure,
-    resp::{Ask, Commands, Decoder},
+    queue::{Queue, Waiter},
+    resp::Decoder,
 };
 
 /// After how many steps without a pause others have their turn.
 const TURN: usize = 32;
 /// How much room for what is to be written is kept, in bytes; with as much unwritten, nothing more is taken.
 const KEPT: usize = 64 * 1024;
-/// From how many bytes on the queue is searched for what nobody waits for any more.
-const SEARCHED: usize = 1024 * 1024;
-
-type Answers = Result<Vec<Answer>, Failure>;
-
-/// What is to be written to a server, and who waits for the answers.
-#[derive(Default)]
-pub(crate) struct Queue(Mutex<Queued>);
-
-#[derive(Default)]
-struct Queued {
-    commands: Commands,
-    waiters: Vec<Waiter>,
-    /// The bytes from which on it is searched again: twice those that were left the last time.
-    searched_at: usize,
-    /// The driver, where it waits for more.
-    driver: Option<Waker>,
-    is_closed: bool,
-}
-
-/// Who waits for answers.
-struct Waiter {
-    /// How many commands there are, and how many bytes they take in the queue.
-    count: usize,
-    len: usize,
-    answers: Vec<Answer>,
-    sender: oneshot::Sender<Answers>,
-}
-
-impl Queue {
-    /// Has commands written; returns what brings their answers. `None` where nobody writes any more.
-    pub(crate) fn push(&self, ask: &Ask<'_>) -> Option<oneshot::Receiver<Answers>> {
-        let (sender, receiver) = oneshot::channel();
-        let mut queued = self.lock();
-        if queued.is_closed {
-            return None;
-        }
-        let (count, len) = (queued.commands.count(), queued.commands.len());
-        ask(&mut queued.commands);
-        let (count, len) = (queued.commands.count() - count, queued.commands.len() - len);
-        queued.waiters.push(Waiter { count, len, answers: Vec::with_capacity(count), sender });
-        if queued.commands.len() > queued.searched_at.max(SEARCHED) {
-            queued.forget();
-            queued.searched_at = 2 * queued.commands.len();
-        }
-        let driver = queued.driver.take();
-        drop(queued);
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-        Some(receiver)
-    }
-
-    /// Moves what is queued behind what the driver has; leaves its waker where that is nothing. Tells whether it was.
-    fn take(&self, bytes: &mut Vec<u8>, waiters: &mut VecDeque<Waiter>, context: &Context<'_>) -> bool {
-        let mut queued = self.lock();
-        if queued.waiters.is_empty() {
-            match &mut queued.driver {
-                Some(driver) => driver.clone_from(context.waker()),
-                driver => *driver = Some(context.waker().clone()),
-            }
-            return false;
-        }
-        queued.forget();
-        queued.searched_at = 0;
-        queued.commands.move_to(bytes);
-        waiters.extend(queued.waiters.drain(..));
-        true
-    }
-
-    fn has_some(&self) -> bool {
-        !self.lock().waiters.is_empty()
-    }
-
-    /// Takes nothing any more; returns who waits for what was not written.
-    fn close(&self) -> Vec<Waiter> {
-        let mut queued = self.lock();
-        queued.is_closed = true;
-        queued.driver = None;
-        mem::take(&mut queued.waiters)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queued> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Queued {
-    /// Leaves out what nobody waits for any more: nothing of it was sent.
-    fn forget(&mut self) {
-        if self.waiters.iter().all(|waiter| !waiter.sender.is_canceled()) {
-            return;
-        }
-        let lens = self.waiters.iter().map(|waiter| (waiter.len, !waiter.sender.is_canceled()));
-        let kept: Vec<(usize, bool)> = lens.collect();
-        self.commands.keep(&kept);
-        let mut kept = kept.into_iter();
-        self.waiters.retain(|_| kept.next().is_some_and(|(_, is_kept)| is_kept));
-    }
-}
 
 /// Drives a connection until it ends. Nobody's answer is ever handed to another: whatever is out of step ends it.
 pub(crate) struct Driver<S> {
@@ -314,10 +214,14 @@ impl<S> Drop for Driver<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, MutexGuard};
+
     use cloakroom_smol::Smol;
+    use futures_channel::oneshot;
     use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::{queue::Answers, resp::Commands};
 
     /// The server's end: what is still to be read, and what was written, write by write.
     #[derive(Default)]
@@ -464,10 +368,10 @@ mod tests {
     fn it_is_woken_by_a_question() {
         let mut talk = Talk::new();
         assert!(!talk.poll());
-        let driver = talk.queue.lock().driver.clone();
-        assert!(driver.is_some(), "it waits");
         let _asked = talk.ask(&["A"]);
-        assert!(talk.queue.lock().driver.is_none(), "it was told");
+        assert!(talk.is_woken());
+        let _more = talk.ask(&["B"]);
+        assert!(!talk.is_woken(), "once is enough");
     }
 
     #[test]
@@ -588,25 +492,5 @@ mod tests {
         talk.end.says(b":1\r\n:2\r\n");
         while talk.poll() {}
         assert_eq!((heard(&mut first), heard(&mut last)), (Some(vec![Answer::Int(1)]), Some(vec![Answer::Int(2)])));
-    }
-
-    #[test]
-    fn the_queue_does_not_grow_with_what_nobody_waits_for() {
-        let mut talk = Talk::new();
-        talk.end.wire().room = Some(0);
-        let value = "x".repeat(KEPT);
-        let mut kept: Vec<_> = (0..10).map(|_| talk.ask(&[&value])).collect();
-        while talk.poll() {}
-        kept.extend((0..10).map(|_| talk.ask(&[&value])));
-        for _ in 0..1_000 {
-            drop(talk.ask(&[&value]));
-        }
-        let queued = talk.queue.lock().commands.len();
-        assert!((10 * KEPT..4 * SEARCHED).contains(&queued), "{queued}");
-        talk.end.wire().room = None;
-        while talk.poll() {}
-        talk.end.says(b":1\r\n".repeat(30).as_slice());
-        while talk.poll() {}
-        assert!(kept.iter_mut().all(|receiver| heard(receiver) == Some(vec![Answer::Int(1)])));
     }
 }

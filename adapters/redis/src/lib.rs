@@ -93,6 +93,7 @@ mod failure;
 mod link;
 mod login;
 mod pool;
+mod queue;
 mod resp;
 mod route;
 mod server;

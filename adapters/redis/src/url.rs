@@ -98,6 +98,13 @@ fn server(url: &str) -> Result<Server, RedisConfigError> {
     if plain.contains('#') {
         return Err(RedisConfigError::Url);
     }
+    // The library passes over what it does not know, and has a protocol that is not ours to choose.
+    let known: &[&str] = if plain.starts_with("redis+unix://") { &["db", "pass", "user"] } else { &[] };
+    let (_, query) = plain.split_once('?').unwrap_or_default();
+    let mut names = query.split('&').filter_map(|parameter| parameter.split('=').next());
+    if names.any(|name| !name.is_empty() && !known.contains(&name)) {
+        return Err(RedisConfigError::Parameter);
+    }
     let info = plain.as_str().into_connection_info().map_err(|_| match has_odd_database(&plain) {
         false => RedisConfigError::Url,
         true => RedisConfigError::Database,

@@ -48,6 +48,10 @@ fn what_is_no_url_of_a_server_is_refused_by_kind() {
     refused("redis://localhost/-1", RedisConfigError::Database);
     refused("redis://localhost:99999", RedisConfigError::Url);
     refused("rediss://localhost#insecure", RedisConfigError::Url);
+    refused("redis://localhost/1?timeout=1", RedisConfigError::Parameter);
+    refused("redis://localhost?protocol=resp3", RedisConfigError::Parameter);
+    refused("rediss://user:what?@localhost", RedisConfigError::Parameter);
+    refused("redis+unix:///run/redis.sock?db=2&password=x", RedisConfigError::Parameter);
     refused("redis+unix://", RedisConfigError::Url);
     refused("redis+unix:///", RedisConfigError::Host);
     refused("redis+sentinel://a:26379", RedisConfigError::Master);
