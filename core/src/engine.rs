@@ -456,13 +456,6 @@ impl From<InvalidStoreKey> for ConfigError {
     }
 }
 
-/// In the words of `Display`, since a `main` that returns it prints this.
-impl fmt::Debug for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

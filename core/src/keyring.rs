@@ -237,13 +237,6 @@ pub enum KeyringError {
     SecondPrimary(KeyId),
 }
 
-/// In the words of `Display`, since a `main` that returns it prints this.
-impl fmt::Debug for KeyringError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl fmt::Display for KeyringError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -125,6 +125,7 @@ mod step;
 mod time;
 mod value;
 mod wire;
+mod words;
 
 pub use self::{
     binding::{Binding, Bound, Mismatch},

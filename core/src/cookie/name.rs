@@ -60,7 +60,7 @@ impl fmt::Display for CookieName {
 }
 
 /// A text that is no cookie name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct InvalidCookieName;
 
 impl fmt::Display for InvalidCookieName {

@@ -234,7 +234,7 @@ fn is_domain(domain: &str) -> bool {
 
 /// Why a browser would drop or change a cookie.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub enum CookieError {
     /// `__Host-` needs `Path=/` and no `Domain`.
     HostPrefix,

@@ -108,7 +108,7 @@ fn first(address: IpAddr, prefix: u8) -> IpAddr {
 
 /// Why a text or a prefix is no [`Network`].
 #[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub enum InvalidNetwork {
     /// A prefix of zero bits trusts everybody, and with that the client's own word: count the proxies instead.
     Everybody,

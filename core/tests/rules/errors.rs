@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, error::Error};
 use cloakroom_core::{
     CommitError, ConfigError, CookieError, CookieName, CookiePolicy, DecodeError, EditError, EncodeError, Engine,
     EntropyError, InvalidCookieName, InvalidStoreKey, KeyId, KeyringError, LoadError, Refusal, ReplayError,
-    RosterError,
+    RosterError, forwarded::Network,
 };
 
 use crate::common::{World, add, ring};
@@ -120,8 +120,13 @@ fn a_reason_within_another_is_said() {
 
 #[test]
 fn what_stops_a_start_is_printed_in_words() {
-    let errors: [Box<dyn Error>; 3] =
-        [ConfigError::Name.into(), KeyringError::NoPrimary.into(), ConfigError::Cookie(CookieError::HostPrefix).into()];
+    let errors: [Box<dyn Error>; 5] = [
+        ConfigError::Name.into(),
+        KeyringError::NoPrimary.into(),
+        CookieError::HostPrefix.into(),
+        CookieName::new("a b").unwrap_err().into(),
+        "10.0.0.1/8".parse::<Network>().unwrap_err().into(),
+    ];
     for error in errors {
         assert_eq!(format!("{error:?}"), error.to_string());
     }
