@@ -2,7 +2,7 @@
 //!
 //! A read is `GET` and `PTTL` in one round trip, a change a read and then the script by which our own store replaces a value.
 //! There is no signature, no deadline of the session's own, no retry; what is read is not even looked into. It is no session
-//! library, but what one cannot go below.
+//! library, but what one would write oneself, over the usual client.
 
 use std::{
     net::SocketAddr,
@@ -16,7 +16,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use bench_kit::Shape;
 use cloakroom_runtime::{Endpoint, Runtime};
-use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo as _, Pipeline, RedisConnectionInfo,
+    aio::MultiplexedConnection, io::tcp::TcpSettings,
+};
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 
 /// The start of its cookie, which holds the key in Redis.
@@ -30,7 +33,12 @@ const REPLACE: &str = concat!(
 /// As many bytes as stand beside the data in a record of ours that was changed eight times or more.
 const ENVELOPE: usize = 326;
 
-/// A connection that many requests share, on any runtime.
+/// The client's own time limits know tokio alone, and cost a timer each.
+fn without_limits() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None)
+}
+
+/// A connection that many requests share.
 #[derive(Clone)]
 pub struct ByHand {
     connection: MultiplexedConnection,
@@ -40,20 +48,33 @@ pub struct ByHand {
 }
 
 impl ByHand {
-    /// Connects to `redis://127.0.0.1:PORT`.
+    /// Connects to `redis://127.0.0.1:PORT` on tokio, as an application there does.
     ///
     /// # Errors
     ///
     /// What stands in the way.
-    pub async fn connect(url: &str, runtime: &dyn Runtime) -> anyhow::Result<Self> {
+    pub async fn on_tokio(url: &str) -> anyhow::Result<Self> {
+        let info = url.into_connection_info()?.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        let client = Client::open(info)?;
+        Self::new(client.get_multiplexed_async_connection_with_config(&without_limits()).await?).await
+    }
+
+    /// Connects to `redis://127.0.0.1:PORT` on a runtime that the client does not know, over that one's stream.
+    ///
+    /// # Errors
+    ///
+    /// What stands in the way.
+    pub async fn on(url: &str, runtime: &dyn Runtime) -> anyhow::Result<Self> {
         let address: SocketAddr = url.strip_prefix("redis://").context("redis://127.0.0.1:PORT")?.parse()?;
         let stream = runtime.connect(&Endpoint::Tcp(address)).await?;
-        // Its own time limits know tokio alone.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
         let login = RedisConnectionInfo::default();
-        let made = MultiplexedConnection::new_with_config(&login, stream.compat(), config).await;
-        let (mut connection, driver) = made?;
+        let made = MultiplexedConnection::new_with_config(&login, stream.compat(), without_limits()).await;
+        let (connection, driver) = made?;
         drop(runtime.spawn(Box::pin(driver)));
+        Self::new(connection).await
+    }
+
+    async fn new(mut connection: MultiplexedConnection) -> anyhow::Result<Self> {
         let loaded: String = redis::cmd("SCRIPT").arg("LOAD").arg(REPLACE).query_async(&mut connection).await?;
         Ok(Self { connection, replace: loaded.into(), next: Arc::default() })
     }

@@ -99,10 +99,15 @@ fn tell_dump(label: &str, times: usize) {
     println!("{label}\t{times}");
 }
 
-/// Returns the value in the middle, the upper of two; not a number where there is none.
+/// Returns the value in the middle, or between the two there; not a number where there is none.
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    let half = values.len() / 2;
+    match values.get(half.saturating_sub(1)..=half) {
+        Some(&[below, above]) if values.len().is_multiple_of(2) => (below + above) / 2.0,
+        Some(&[.., middle]) => middle,
+        _ => f64::NAN,
+    }
 }
 
 /// One who does one thing over and over.

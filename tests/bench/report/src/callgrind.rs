@@ -19,20 +19,38 @@ pub(crate) fn measure(programs: &Programs, order: &mut Order, figures: &mut Figu
     let mut all = Figures::default();
     for system in &systems {
         eprintln!("instructions: {}", system.name);
-        for (bench, each) in count(&system.program, &["instructions", &system.name])? {
-            all.add(&bench, &system.name, "instructions", each, "1/request");
+        for counted in count(&system.program, &["instructions", &system.name], Caches::Left)? {
+            all.add(&counted.label, &system.name, "instructions", counted.instructions, "1/request");
         }
     }
     figures.add_medians(all);
     Ok(())
 }
 
-/// Runs a program under callgrind; returns what was counted, and the instructions of each time it was done.
-pub(crate) fn count(program: &Path, arguments: &[&str]) -> anyhow::Result<Vec<(String, f64)>> {
+/// Whether the processor's caches are simulated, which takes twice as long.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Caches {
+    Left,
+    Simulated,
+}
+
+/// What was counted, each time it was done.
+pub(crate) struct Counted {
+    pub(crate) label: String,
+    pub(crate) instructions: f64,
+    /// Of the last cache, where caches are simulated.
+    pub(crate) misses: Option<f64>,
+}
+
+/// Runs a program under callgrind; returns what it counted.
+pub(crate) fn count(program: &Path, arguments: &[&str], caches: Caches) -> anyhow::Result<Vec<Counted>> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("out");
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--quiet", MARK]).arg(format!("--callgrind-out-file={}", file.display()));
+    if caches == Caches::Simulated {
+        command.arg("--cache-sim=yes");
+    }
     let output = command.arg(program).args(arguments).stderr(Stdio::piped()).output().context("valgrind")?;
     ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
     let labels = String::from_utf8(output.stdout)?;
@@ -41,16 +59,19 @@ pub(crate) fn count(program: &Path, arguments: &[&str]) -> anyhow::Result<Vec<(S
         let (label, times) = line.split_once('\t').with_context(|| format!("not a label: {line:?}"))?;
         let times: f64 = times.parse()?;
         if times > 0.0 {
-            let dump = file.with_extension((number + 1).to_string());
-            counted.push((label.to_owned(), total(&dump)? / times));
+            let totals = totals(&file.with_extension((number + 1).to_string()))?;
+            let instructions = totals.first().context("a dump counts instructions")? / times;
+            // Ir Dr Dw, those that miss the first cache, those that miss the last.
+            let misses = totals.get(6..9).map(|misses| misses.iter().sum::<f64>() / times);
+            counted.push(Counted { label: label.to_owned(), instructions, misses });
         }
     }
     Ok(counted)
 }
 
-/// Returns how many instructions a dump counts.
-fn total(dump: &Path) -> anyhow::Result<f64> {
+/// Returns what a dump counts, by its columns.
+fn totals(dump: &Path) -> anyhow::Result<Vec<f64>> {
     let text = fs::read_to_string(dump).with_context(|| format!("no dump {}: was {MARK} heeded?", dump.display()))?;
     let line = text.lines().find_map(|line| line.strip_prefix("totals: ").or_else(|| line.strip_prefix("summary: ")));
-    Ok(line.context("a dump says its totals")?.trim().parse()?)
+    Ok(line.context("a dump says its totals")?.split_whitespace().map(str::parse).collect::<Result<_, _>>()?)
 }

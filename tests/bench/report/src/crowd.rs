@@ -27,8 +27,9 @@ pub(crate) fn measure(
                 let cookies = server.sessions(sessions)?;
                 let before = counted(&server, &cookies)?;
                 let asked = commands(&redis)?;
+                let tried = scripts(&redis);
                 let seen = load(&server.url, "/change", &cookies, clients, seconds)?;
-                let asked = commands(&redis)? - asked;
+                let (asked, tried) = (commands(&redis)? - asked, scripts(&redis) - tried);
                 // wrk stops counting before the last requests are answered: at most one a connection is not told.
                 let kept = (counted(&server, &cookies)? - before) as f64 - sessions as f64;
                 let told = (seen.requests - seen.refused) as f64;
@@ -38,14 +39,22 @@ pub(crate) fn measure(
                 add("kept", kept.min(told) / seconds, "1/s");
                 add("lost", 100.0 * ((told - kept) / told).max(0.0), "%");
                 add("refused", 100.0 * seen.refused as f64 / seen.requests as f64, "%");
-                // What was tried in vain is among them.
                 add("Redis commands", asked as f64 / told, "1/request");
+                // Those who compare do so in a script; the others try once.
+                if tried > 0 {
+                    add("tries", tried as f64 / told, "1/request");
+                }
                 add("latency p99", seen.p99, "us");
             }
         }
     }
     figures.add_medians(all);
     Ok(())
+}
+
+/// Returns how many scripts the server ran.
+fn scripts(redis: &Redis) -> u64 {
+    redis.calls().get("evalsha").copied().unwrap_or(0)
 }
 
 /// Adds one to each session's count, and returns their sum.

@@ -28,7 +28,7 @@ pub(crate) fn measure(
     };
     // Without sessions all visits are alike.
     let systems = [(programs.with_redis(), cells(&VISITS)), (programs.bare(), cells(&VISITS[..1]))];
-    rounds(&systems, 7, seconds, order, figures)
+    rounds(&systems, if quick { 3 } else { 7 }, seconds, order, figures)
 }
 
 /// Systems, and how they are loaded: a visit, and the number of connections.

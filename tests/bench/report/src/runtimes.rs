@@ -9,6 +9,6 @@ pub(crate) fn measure(
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
     let cells: &[_] = if quick { &[("read", 16)] } else { &[("read", 16), ("change", 16)] };
-    let (times, seconds) = if quick { (2, 1) } else { (7, 3) };
+    let (times, seconds) = if quick { (3, 1) } else { (7, 3) };
     rounds(&[(programs.on_runtimes(), cells.to_vec())], times, seconds, order, figures)
 }

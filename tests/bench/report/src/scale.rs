@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    callgrind::count,
+    callgrind::{Caches, Counted, count},
     figures::Figures,
     programs::{Programs, output},
 };
@@ -28,8 +28,15 @@ pub(crate) fn measure(programs: &Programs, quick: bool, figures: &mut Figures) -
     }
     for sessions in ["1000", "1000000"] {
         eprintln!("instructions of operations in memory: {sessions} sessions");
-        for (operation, each) in count(&program, &["instructions", sessions])? {
-            figures.add(&format!("{sessions} sessions"), "memory", &format!("instructions of {operation}"), each, "1");
+        let caches = if quick { Caches::Left } else { Caches::Simulated };
+        for Counted { label, instructions, misses } in count(&program, &["instructions", sessions], caches)? {
+            let mut add = |what: &str, value| {
+                figures.add(&format!("{sessions} sessions"), "memory", &format!("{what} of {label}"), value, "1");
+            };
+            add("instructions", instructions);
+            if let Some(misses) = misses {
+                add("cache misses", misses);
+            }
         }
     }
     Ok(())

@@ -8,17 +8,19 @@ use redis_pool::RedisPool;
 
 /// Without a database it keeps sessions in its own memory.
 pub async fn in_memory(has_key: bool) -> anyhow::Result<Router> {
-    let config = SessionConfig::default();
-    let config = if has_key { config.with_key(Key::generate()) } else { config };
-    let store = SessionStore::<SessionNullPool>::new(None, config).await?;
+    let store = SessionStore::<SessionNullPool>::new(None, config(has_key)).await?;
     Ok(router::<SessionNullPool>().layer(SessionLayer::new(store)))
 }
 
-pub async fn in_redis(url: &str) -> anyhow::Result<Router> {
+pub async fn in_redis(url: &str, has_key: bool) -> anyhow::Result<Router> {
     let pool = RedisPool::from(redis::Client::open(url)?);
-    let config = SessionConfig::default().with_key(Key::generate());
-    let store = SessionStore::<SessionRedisPool>::new(Some(pool.into()), config).await?;
+    let store = SessionStore::<SessionRedisPool>::new(Some(pool.into()), config(has_key)).await?;
     Ok(router::<SessionRedisPool>().layer(SessionLayer::new(store)))
+}
+
+fn config(has_key: bool) -> SessionConfig {
+    let config = SessionConfig::default();
+    if has_key { config.with_key(Key::generate()) } else { config }
 }
 
 fn router<P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static>() -> Router {

@@ -11,10 +11,9 @@ use axum::{
     routing::get,
 };
 use bench_by_hand::ByHand;
-use cloakroom_tokio::Tokio;
 
 pub async fn router(url: &str) -> anyhow::Result<Router> {
-    let hand = ByHand::connect(url, &Tokio).await?;
+    let hand = ByHand::on_tokio(url).await?;
     let mut router = Router::new();
     for path in ["/untouched", "/read", "/change", "/fill/{shape}"] {
         router = router.route(path, get(answer));

@@ -1,4 +1,4 @@
-//! A store for tower-sessions that holds bytes, as each one does that is not in the same process.
+//! A store for tower-sessions that holds bytes, as each one does that is not in the same process: those of its store for Redis.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use tower_sessions::{
     session_store::{Error, Result},
 };
 
-/// Records as JSON.
+/// Records as MessagePack.
 #[derive(Clone, Debug, Default)]
 pub struct BytesStore(Arc<Mutex<HashMap<Id, Vec<u8>>>>);
 
@@ -38,7 +38,7 @@ impl SessionStore for BytesStore {
         // Decoded under the lock, which spares a copy; nobody else is there when it is measured.
         let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(bytes) = records.get(id) else { return Ok(None) };
-        let record: Record = serde_json::from_slice(bytes).map_err(|error| Error::Decode(error.to_string()))?;
+        let record: Record = rmp_serde::from_slice(bytes).map_err(|error| Error::Decode(error.to_string()))?;
         Ok(Some(record).filter(|record| record.expiry_date > OffsetDateTime::now_utc()))
     }
 
@@ -49,5 +49,5 @@ impl SessionStore for BytesStore {
 }
 
 fn encode(record: &Record) -> Result<Vec<u8>> {
-    serde_json::to_vec(record).map_err(|error| Error::Encode(error.to_string()))
+    rmp_serde::to_vec(record).map_err(|error| Error::Encode(error.to_string()))
 }

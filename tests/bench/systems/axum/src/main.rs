@@ -29,7 +29,14 @@ const IN_PROCESS: [&str; 8] = [
     "axum_session-key",
 ];
 /// Those that are served alone, with Redis.
-const WITH_REDIS: [&str; 4] = ["cloakroom-redis", "tower-sessions-redis", "axum_session-redis", "redis-by-hand"];
+const WITH_REDIS: [&str; 6] = [
+    "cloakroom-redis",
+    "tower-sessions-redis",
+    "tower-sessions-signed-redis",
+    "axum_session-redis",
+    "axum_session-key-redis",
+    "redis-by-hand",
+];
 
 fn main() -> anyhow::Result<()> {
     match Command::from_args()? {
@@ -82,10 +89,12 @@ async fn router(system: &str, redis: &str) -> anyhow::Result<Router> {
         "tower-sessions" => tower_sessions::plain(),
         "tower-sessions-signed" => tower_sessions::signed(),
         "tower-sessions-bytes-signed" => tower_sessions::bytes_signed(),
-        "tower-sessions-redis" => tower_sessions::in_redis(redis).await.context("tower-sessions")?,
+        "tower-sessions-redis" => tower_sessions::in_redis(redis, false).await.context("tower-sessions")?,
+        "tower-sessions-signed-redis" => tower_sessions::in_redis(redis, true).await.context("tower-sessions")?,
         "axum_session" => axum_sessions::in_memory(false).await?,
         "axum_session-key" => axum_sessions::in_memory(true).await?,
-        "axum_session-redis" => axum_sessions::in_redis(redis).await?,
+        "axum_session-redis" => axum_sessions::in_redis(redis, false).await?,
+        "axum_session-key-redis" => axum_sessions::in_redis(redis, true).await?,
         "redis-by-hand" => by_hand::router(redis).await?,
         _ => bail!("there is no system {system:?}"),
     })

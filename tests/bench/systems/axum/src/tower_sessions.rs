@@ -23,12 +23,15 @@ pub fn bytes_signed() -> Router {
     latest::router().layer(SessionManagerLayer::new(BytesStore::default()).with_signed(Key::generate()))
 }
 
-pub async fn in_redis(url: &str) -> anyhow::Result<Router> {
+pub async fn in_redis(url: &str, is_signed: bool) -> anyhow::Result<Router> {
     // The size that its documentation shows.
     let pool = Pool::new(Config::from_url(url)?, None, None, None, 6)?;
     pool.init().await?;
     let layer = of_redis::SessionManagerLayer::new(RedisStore::new(pool));
-    Ok(of_this::router().layer(layer.with_signed(Key::generate())))
+    Ok(match is_signed {
+        true => of_this::router().layer(layer.with_signed(Key::generate())),
+        false => of_this::router().layer(layer),
+    })
 }
 
 /// The same handlers for the two versions.

@@ -48,22 +48,22 @@ fn serve(system: &str, threads: usize, redis: &str) -> anyhow::Result<()> {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
             runtime.block_on(async {
                 // Not on the thread of the main future, which is none of the workers.
-                tokio::spawn(on_tokio(service(kind, redis, Arc::new(Tokio)).await?)).await?
+                tokio::spawn(on_tokio(service(kind, redis, Arc::new(Tokio), true).await?)).await?
             })
         }
         "smol" => smol::block_on(async {
-            let service = service(kind, redis, Arc::new(Smol)).await?;
+            let service = service(kind, redis, Arc::new(Smol), false).await?;
             smol::spawn(on_smol(service)).await
         }),
         _ => async_std::task::block_on(async {
-            let service = service(kind, redis, Arc::new(AsyncStd)).await?;
+            let service = service(kind, redis, Arc::new(AsyncStd), false).await?;
             async_std::task::spawn(on_async_std(service)).await
         }),
     }
 }
 
 /// Makes what answers requests.
-async fn service(kind: &str, redis: &str, runtime: Arc<dyn Runtime>) -> anyhow::Result<Service> {
+async fn service(kind: &str, redis: &str, runtime: Arc<dyn Runtime>, is_on_tokio: bool) -> anyhow::Result<Service> {
     let ring = Keyring::generate(KeyId::new(1))?;
     Ok(match kind {
         "" => Service::new(service_fn(plain)),
@@ -77,7 +77,7 @@ async fn service(kind: &str, redis: &str, runtime: Arc<dyn Runtime>) -> anyhow::
             Service::new(SessionLayer::new(sessions).layer(service_fn(with_session)))
         }
         "-redis-by-hand" => {
-            let hand = ByHand::connect(redis, &runtime).await?;
+            let hand = if is_on_tokio { ByHand::on_tokio(redis).await } else { ByHand::on(redis, &runtime).await }?;
             Service::new(service_fn(move |request| by_hand(hand.clone(), request)))
         }
         _ => bail!("there is no system that ends on {kind:?}"),
