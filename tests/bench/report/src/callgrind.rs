@@ -13,6 +13,9 @@ use crate::{figures::Figures, order::Order, programs::Programs};
 /// What the counted programs call where a dump is to be made.
 const MARK: &str = "--dump-before=bench_kit::measure::mark";
 
+/// 32 MB, whatever the machine has: so that it can be repeated.
+const LAST_CACHE: &str = "--LL=33554432,16,64";
+
 pub(crate) fn measure(programs: &Programs, order: &mut Order, figures: &mut Figures) -> anyhow::Result<()> {
     let mut systems = programs.in_process();
     order.shuffle(&mut systems);
@@ -49,7 +52,7 @@ pub(crate) fn count(program: &Path, arguments: &[&str], caches: Caches) -> anyho
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--quiet", MARK]).arg(format!("--callgrind-out-file={}", file.display()));
     if caches == Caches::Simulated {
-        command.arg("--cache-sim=yes");
+        command.args(["--cache-sim=yes", LAST_CACHE]);
     }
     let output = command.arg(program).args(arguments).stderr(Stdio::piped()).output().context("valgrind")?;
     ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 
 /// The bytes of a value: a record with a user and a few keys.
 pub(crate) const PAYLOAD: u64 = 300;
-/// The characters of a key, as the engine makes them.
-const KEY: u64 = 22;
+/// The characters of a key behind its prefix.
+const KEY: usize = 22;
 pub(crate) const TASKS: u64 = 64;
 pub(crate) const TTL: Duration = Duration::from_secs(8 * 60 * 60);
 
@@ -39,11 +39,11 @@ pub(crate) async fn fill(store: &Arc<dyn DynStore>, numbers: std::ops::Range<u64
     tasks.join_all().await;
 }
 
-/// Spread like hashes, and as long as those that the engine makes.
+/// Spread like hashes, and as long as those that the engine makes: the default prefix and 22 characters.
 pub(crate) fn key(number: u64) -> StoreKey {
     let spread = u128::from(number).wrapping_mul(0x2d99_787f_7d9a_1a5b_9e37_79b9_7f4a_7c15);
-    let text = format!("{spread:0width$x}", width = KEY as usize);
-    StoreKey::new(&text[text.len() - KEY as usize..]).expect("short and visible")
+    let text = format!("{spread:0KEY$x}");
+    StoreKey::new(&format!("cloakroom:{}", &text[text.len() - KEY..])).expect("short and visible")
 }
 
 /// A record with a user and a few keys, in a buffer that is as large as it.
