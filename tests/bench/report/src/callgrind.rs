@@ -64,8 +64,8 @@ pub(crate) fn count(program: &Path, arguments: &[&str], caches: Caches) -> anyho
         if times > 0.0 {
             let totals = totals(&file.with_extension((number + 1).to_string()))?;
             let instructions = totals.first().context("a dump counts instructions")? / times;
-            // Ir Dr Dw, those that miss the first cache, those that miss the last.
-            let misses = totals.get(6..9).map(|misses| misses.iter().sum::<f64>() / times);
+            // Ir Dr Dw, those that miss the first cache, those that miss the last; without the zeros at the end.
+            let misses = (caches == Caches::Simulated).then(|| totals.iter().skip(6).sum::<f64>() / times);
             counted.push(Counted { label: label.to_owned(), instructions, misses });
         }
     }
