@@ -26,10 +26,14 @@ use ureq::{
 /// that asks nothing.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The programs that tests run, for [`executable`]. With an example among them, cargo takes the features that the tests of the
+/// workspace are built with, so that what these were built of is not built again.
+pub const BESIDE_THE_TESTS: [&str; 5] = ["--workspace", "--bin", "cloakroom", "--example", "instructions"];
+
 /// Makes a command of the tool, built in the profile of this test run.
 pub fn tool(args: &[&str]) -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(BUILT.get_or_init(|| executable(&["--package", "cloakroom"], "cloakroom")));
+    let mut command = Command::new(BUILT.get_or_init(|| executable(&BESIDE_THE_TESTS, "cloakroom")));
     // No folder can be there: no test gets at the files of who runs it.
     command.args(args).stdin(Stdio::null()).env("XDG_DATA_HOME", "/dev/null/none");
     command

@@ -286,9 +286,9 @@ fn plain(bytes: &[u8]) -> usize {
         at += 8;
     }
     let rest = bytes.get(at..).unwrap_or_default();
-    at += BLOCK * rest.as_chunks::<BLOCK>().0.iter().take_while(|block| is_plain(*block)).count();
+    at += BLOCK * rest.as_chunks::<BLOCK>().0.iter().take_while(|block| is_plain(block)).count();
     let rest = bytes.get(at..).unwrap_or_default();
-    at + CHUNK * rest.as_chunks::<CHUNK>().0.iter().take_while(|chunk| is_plain(*chunk)).count()
+    at + CHUNK * rest.as_chunks::<CHUNK>().0.iter().take_while(|chunk| is_plain(chunk)).count()
 }
 
 /// Tells whether there is no quote, no backslash, no control character and nothing but ASCII.

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, fs, process::Command, sync::OnceLock};
 
-use cloakroom_tests::demo::executable;
+use cloakroom_tests::demo::{BESIDE_THE_TESTS, executable};
 
 /// What the program counted, by name and size, the fewest of several times; it is run once.
 fn counts() -> &'static BTreeMap<(String, u64), u64> {
     static COUNTS: OnceLock<BTreeMap<(String, u64), u64>> = OnceLock::new();
     COUNTS.get_or_init(|| {
-        let program = executable(&["--package", "cloakroom-tests", "--example", "instructions"], "instructions");
+        let program = executable(&BESIDE_THE_TESTS, "instructions");
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("counts");
         let output = Command::new("valgrind")
