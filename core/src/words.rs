@@ -1,6 +1,6 @@
 //! Errors that are printed in words also by `Debug`, since that is what a `main` prints that returns one.
 
-use std::fmt;
+use core::fmt;
 
 use crate::{
     cookie::{CookieError, InvalidCookieName},
