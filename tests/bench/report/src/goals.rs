@@ -20,19 +20,21 @@ struct Goal {
 pub(crate) fn print(figures: &Figures, is_whole: bool) -> bool {
     println!("\n## goals\n");
     let mut are_met = true;
+    let mut counts = [0; 3];
     for Goal { name, is, at_most } in all(figures) {
         // What was not measured is not a number, and compares with nothing.
         let is_met = is <= at_most;
         are_met &= is_met || is.is_nan() && !is_whole;
-        let says = if is_met {
-            "met   "
-        } else if is.is_nan() {
-            "absent"
-        } else {
-            "MISSED"
+        let (state, says) = match () {
+            () if is_met => (0, "met   "),
+            () if is.is_nan() => (1, "absent"),
+            () => (2, "MISSED"),
         };
+        counts[state] += 1;
         println!("{says} {is:.3} of at most {at_most:.2}: {name}");
     }
+    let [met, absent, missed] = counts;
+    println!("\n{met} goals are met, {missed} missed, {absent} absent");
     are_met
 }
 
