@@ -125,10 +125,9 @@ impl Inner {
                 *again |= has_rung;
                 return;
             }
-            let now = (self.now)();
             let mut ended = BTreeMap::new();
             if has_rung {
-                let later = state.sleepers.split_off(&(now, u64::MAX));
+                let later = state.sleepers.split_off(&((self.now)(), u64::MAX));
                 ended = mem::replace(&mut state.sleepers, later);
             }
             let first = state.sleepers.first_key_value().map(|(&(end, _), _)| end);
@@ -140,6 +139,7 @@ impl Inner {
             drop(state);
             let setting = Setting(self);
             wake(ended.into_values());
+            let now = (self.now)();
             let mut timer = match (former, first) {
                 // It rang for nothing, as one does that lets others go first.
                 (Timer::Set { at, timer }, Some(end)) if now < at && at <= end => Some((at, timer)),

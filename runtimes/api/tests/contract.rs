@@ -1,7 +1,5 @@
 //! The cases of the contract: a right runtime passes them all, and each catches a runtime made wrong on purpose.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 mod common;
 
 use std::{
@@ -12,7 +10,7 @@ use std::{
     panic::{self, AssertUnwindSafe},
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -421,7 +419,7 @@ struct Last(Mutex<Option<Waker>>);
 
 impl Wake for Last {
     fn wake(self: Arc<Self>) {
-        let waker = self.0.lock().unwrap().take();
+        let waker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         waker.into_iter().for_each(Waker::wake);
     }
 }
@@ -431,7 +429,7 @@ struct OneSlot(Box<dyn Stream>, Arc<Last>);
 
 impl OneSlot {
     fn poll<T>(&mut self, context: &Context<'_>, poll: impl FnOnce(Pin<&mut dyn Stream>, &mut Context<'_>) -> T) -> T {
-        *self.1.0.lock().unwrap() = Some(context.waker().clone());
+        *self.1.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
         poll(Pin::new(&mut *self.0), &mut Context::from_waker(&Arc::clone(&self.1).into()))
     }
 }
