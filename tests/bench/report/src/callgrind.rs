@@ -1,4 +1,4 @@
-//! Instructions of each system, in process, all threads of it.
+//! Instructions of a system, all threads of it.
 
 use std::{
     fs,
@@ -8,7 +8,12 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-use crate::{figures::Figures, order::Order, programs::Programs};
+use crate::{
+    figures::Figures,
+    order::Order,
+    programs::{Programs, System},
+    runtimes::Counting,
+};
 
 /// What the counted programs call where a dump is to be made.
 const MARK: &str = "--dump-before=bench_kit::measure::mark";
@@ -70,6 +75,24 @@ pub(crate) fn count(program: &Path, arguments: &[&str], caches: Caches) -> anyho
         }
     }
     Ok(counted)
+}
+
+/// Returns what counts the instructions of a program, until it ends.
+pub(crate) fn counting(system: &System) -> anyhow::Result<Counting> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("out");
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--quiet"]).arg(format!("--callgrind-out-file={}", file.display()));
+    // It warns of system calls that it does not know, and the program goes on without.
+    command.arg(&system.program).stderr(Stdio::null());
+    Ok(Counting {
+        command,
+        counted: Box::new(move || {
+            let totals = totals(&file)?;
+            drop(folder);
+            totals.first().copied().context("a dump counts instructions")
+        }),
+    })
 }
 
 /// Returns what a dump counts, by its columns.

@@ -29,6 +29,10 @@ impl Figures {
         self.0.push(Figure::new(bench, system, metric, value, unit));
     }
 
+    pub(crate) fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
     /// Adds what a program printed: a figure in each line.
     pub(crate) fn add_lines(&mut self, lines: &str) -> anyhow::Result<()> {
         for line in lines.lines() {

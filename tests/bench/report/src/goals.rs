@@ -1,6 +1,10 @@
 //! The goals, as ratios within one run.
 
-use crate::figures::Figures;
+use crate::{
+    figures::Figures,
+    load::{CONNECTIONS, VISITS, bench},
+    runtimes::{COUNTED_BY, RUNTIMES},
+};
 
 /// The start of the names of the benches in process.
 const FEW: &str = "6 foreign cookies";
@@ -127,8 +131,8 @@ fn redis(figures: &Figures, goals: &mut Vec<Goal>) {
         "tower-sessions-signed-redis",
     ];
     for (visit, at_most) in [("read", 1.1), ("change", 1.15)] {
-        for connections in [1, 16, 128] {
-            let bench = format!("{visit} over loopback, {connections} connections");
+        for connections in CONNECTIONS {
+            let bench = bench(visit, connections);
             let of = |system, metric| value(figures, &bench, system, metric);
             let mut push =
                 |name: String, is, at_most| goals.push(Goal { name: format!("{bench}: {name}"), is, at_most });
@@ -162,22 +166,30 @@ fn memory(figures: &Figures, goals: &mut Vec<Goal>) {
 }
 
 fn runtimes(figures: &Figures, goals: &mut Vec<Goal>) {
-    const RUNTIMES: [&str; 3] = ["tokio", "smol", "async-std"];
-    for visit in ["read", "change"] {
-        let bench = &format!("{visit} over loopback, 16 connections");
-        for kind in ["-cloakroom", "-cloakroom-redis"] {
-            let adds = RUNTIMES
-                .map(|runtime| added(figures, bench, &format!("{runtime}{kind}"), runtime, "server processor time"));
-            let best = adds.into_iter().reduce(f64::min).unwrap_or(f64::NAN);
-            for (runtime, adds) in RUNTIMES.into_iter().zip(adds) {
-                goals.push(Goal {
-                    name: format!(
-                        "{bench}, {runtime}{kind}: processor time added to its bare handler, by that of the best runtime"
-                    ),
-                    is: adds / best,
-                    at_most: 1.15,
-                });
+    let mut push = |bench: &str, kind: &str, what: &str, adds: [f64; RUNTIMES.len()]| {
+        let best = adds.into_iter().reduce(f64::min).unwrap_or(f64::NAN);
+        for (runtime, adds) in RUNTIMES.into_iter().zip(adds) {
+            goals.push(Goal {
+                name: format!(
+                    "{bench}, {runtime}{kind}: {what} added to its bare handler, by that of the best runtime"
+                ),
+                is: adds / best,
+                at_most: 1.15,
+            });
+        }
+    };
+    for visit in VISITS {
+        for connections in CONNECTIONS {
+            let bench = bench(visit, connections);
+            for kind in ["-cloakroom", "-cloakroom-redis"] {
+                let adds = RUNTIMES
+                    .map(|runtime| value(figures, &bench, &format!("{runtime}{kind}"), "server processor time added"));
+                push(&bench, kind, "processor time", adds);
             }
         }
+        let bench = bench(visit, COUNTED_BY);
+        let adds =
+            RUNTIMES.map(|runtime| added(figures, &bench, &format!("{runtime}-cloakroom"), runtime, "instructions"));
+        push(&bench, "-cloakroom", "instructions", adds);
     }
 }

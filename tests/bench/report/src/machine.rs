@@ -29,9 +29,10 @@ const CRATES: [&str; 19] = [
 /// What the programs are built of.
 const LOCKS: [&str; 2] = [include_str!("../../Cargo.lock"), include_str!("../../systems/pavex/Cargo.lock")];
 /// What else takes part, and how each tells its version.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("redis-server", "--version"),
     ("rustc", "--version"),
+    ("strace", "--version"),
     ("uname", "-srm"),
     ("valgrind", "--version"),
     ("wrk", "-v"),

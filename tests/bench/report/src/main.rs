@@ -15,6 +15,7 @@ mod programs;
 mod runtimes;
 mod scale;
 mod server;
+mod strace;
 mod table;
 mod wrk;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::anyhow;
 use plotters::prelude::*;
 
-use crate::{figures::Figures, table::shown};
+use crate::{figures::Figures, runtimes::RUNTIMES, table::shown};
 
 const OURS: RGBColor = RGBColor(0x1b, 0x6c, 0xa8);
 const OTHERS: RGBColor = RGBColor(0x9a, 0xa5, 0xb1);
@@ -63,9 +63,6 @@ const BARS: [(&str, &str, &str, &str); 8] = [
     ),
 ];
 
-/// The systems of these are measured beside each other alone.
-const RUNTIMES: [&str; 3] = ["tokio", "smol", "async-std"];
-
 /// Lines over the number of sessions: file, title, metric.
 const LINES: [(&str, &str, &str); 4] = [
     ("scale-bytes", "Bytes that a session takes beside its record of 300", "bytes beside 300"),
@@ -87,7 +84,7 @@ pub(crate) fn draw_all(figures: &Figures, folder: &Path) -> anyhow::Result<()> {
 
 /// Horizontal bars, the shortest on top, each with its number.
 fn bars(figures: &Figures, path: &Path, title: &str, bench: &str, metric: &str) -> anyhow::Result<()> {
-    // What has nothing to do with Redis is loaded beside it.
+    // What has nothing to do with Redis is loaded beside it; what is on runtimes is compared among them alone.
     let is_meant = |system: &str| {
         !title.contains("Redis") || (system.contains("redis") && !RUNTIMES.iter().any(|name| system.starts_with(name)))
     };

@@ -25,7 +25,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(system: &System, redis: &str) -> anyhow::Result<Self> {
-        let mut command = Command::new(&system.program);
+        Self::start_by(Command::new(&system.program), system, redis)
+    }
+
+    /// Starts it by a command that runs its program.
+    pub(crate) fn start_by(mut command: Command, system: &System, redis: &str) -> anyhow::Result<Self> {
         command.args(["serve", &system.name, THREADS, redis]);
         command.env("SMOL_THREADS", THREADS).env("ASYNC_STD_THREAD_COUNT", THREADS);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -62,6 +66,14 @@ impl Server {
         let request = ureq::get(format!("{}{path}", self.url)).header("User-Agent", "bench");
         let request = if cookies.is_empty() { request } else { request.header("Cookie", cookies) };
         request.call().with_context(|| format!("{} answers {path}", self.name))
+    }
+
+    /// Ends it, and waits until it has.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        drop(self.child.stdin.take());
+        let status = self.child.wait()?;
+        ensure!(status.success(), "{} ended with {status}", self.name);
+        Ok(())
     }
 
     /// Returns how long the server was on a processor.
