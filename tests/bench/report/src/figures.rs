@@ -71,3 +71,22 @@ impl Figures {
         self.0.iter().map(|figure| figure.bench.as_str()).filter(|bench| seen.insert(*bench)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_is_of_what_is_the_same_but_for_its_value() {
+        let mut rounds = Figures::default();
+        for (system, value) in [("b", 9.0), ("a", 1.0), ("b", 1.0), ("a", 4.0), ("b", 2.0)] {
+            rounds.add("read", system, "time", value, "us");
+        }
+        rounds.add("read", "b", "requests", 7.0, "1/s");
+        let mut figures = Figures::default();
+        figures.add_medians(rounds);
+        let all: Vec<_> = figures.iter().map(|figure| (&*figure.system, &*figure.metric, figure.value)).collect();
+        // Between two, there is what lies in their middle.
+        assert_eq!(all, [("b", "time", 2.0), ("a", "time", 2.5), ("b", "requests", 7.0)]);
+    }
+}

@@ -193,3 +193,35 @@ fn runtimes(figures: &Figures, goals: &mut Vec<Goal>) {
         push(&bench, "-cloakroom", "instructions", adds);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ: &str = "read over loopback, 16 connections";
+
+    /// What each runtime adds in memory.
+    fn adds(values: [f64; 3]) -> Figures {
+        let mut figures = Figures::default();
+        for (runtime, value) in RUNTIMES.into_iter().zip(values) {
+            figures.add(READ, &format!("{runtime}-cloakroom"), "server processor time added", value, "us/request");
+        }
+        figures
+    }
+
+    #[test]
+    fn a_goal_is_a_ratio_of_one_run() {
+        let goals = all(&adds([2.5, 2.0, 3.0]));
+        let of: Vec<_> = goals.iter().filter(|goal| goal.name.starts_with(READ) && !goal.is.is_nan()).collect();
+        assert_eq!(of.iter().map(|goal| goal.is).collect::<Vec<_>>(), [1.25, 1.0, 1.5]);
+        assert!(of[0].name.contains("tokio-cloakroom: processor time"), "{}", of[0].name);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_missed_by_a_whole_run_alone() {
+        let met = adds([2.0, 2.1, 2.3]);
+        assert!(print(&met, false));
+        assert!(!print(&met, true));
+        assert!(!print(&adds([2.0, 2.1, 2.4]), false));
+    }
+}

@@ -29,7 +29,8 @@ const CRATES: [&str; 19] = [
 /// What the programs are built of.
 const LOCKS: [&str; 2] = [include_str!("../../Cargo.lock"), include_str!("../../systems/pavex/Cargo.lock")];
 /// What else takes part, and how each tells its version.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
+    ("git", "describe --always --dirty --abbrev=12"),
     ("redis-server", "--version"),
     ("rustc", "--version"),
     ("strace", "--version"),
@@ -50,7 +51,7 @@ pub(crate) fn describe(figures: &mut Figures, order: &Order) {
         versions.into_iter().for_each(|version| figures.add("versions", name, version, 1.0, "version"));
     }
     for (program, asks) in PROGRAMS {
-        let said = Command::new(program).arg(asks).output().map(|output| output.stdout).unwrap_or_default();
+        let said = Command::new(program).args(asks.split(' ')).output().map(|output| output.stdout).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);
         figures.add("versions", program, said.lines().next().unwrap_or("unknown").trim(), 1.0, "version");
     }
