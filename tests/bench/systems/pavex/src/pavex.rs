@@ -1,9 +1,16 @@
-//! A request from its head to its response.
+//! A request from its head to its response, in process and over loopback.
 
-use anyhow::bail;
-use bench_kit::{App, COUNT_KEY, READ_KEY, Shape};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use anyhow::{bail, ensure};
+use bench_kit::{App, COUNT_KEY, READ_KEY, Shape, announce};
+use hyper::{Request, body::Incoming};
 use pavex::{
     Response,
+    connection::ConnectionInfo,
     cookie::{
         Key, Processor, ProcessorConfig, ResponseCookies,
         config::{CryptoAlgorithm, CryptoRule},
@@ -11,12 +18,15 @@ use pavex::{
     },
     http::{HeaderMap, Method, Uri, Version, header},
     request::RequestHead,
+    server::{IncomingStream, Server, ServerConfiguration},
 };
 use pavex_session::{IncomingSession, Session, SessionConfig, SessionStore, finalize_session};
 use pavex_session_memory_store::InMemorySessionStore;
+use pavex_session_redis::{RedisSessionStore, RedisSessionStoreConfig};
+use redis::{Client, aio::ConnectionManager};
 
 /// All names.
-pub const SYSTEMS: [&str; 2] = ["pavex", "pavex_session"];
+pub const SYSTEMS: [&str; 3] = ["pavex", "pavex_session", "pavex_session-redis"];
 
 /// What outlives a request; no sessions where there is no store.
 pub struct Pavex(Option<Singletons>);
@@ -28,19 +38,47 @@ struct Singletons {
 }
 
 impl Pavex {
-    /// Returns a system by its name.
-    pub fn new(system: &str) -> anyhow::Result<Self> {
+    /// Returns a system by its name; `redis` is the URL of a server, or `-`.
+    pub async fn new(system: &str, redis: &str) -> anyhow::Result<Self> {
         Ok(match system {
             "pavex" => Self(None),
-            "pavex_session" => Self(Some(Singletons::new())),
+            "pavex_session" => Self(Some(Singletons::new(InMemorySessionStore::new().into()))),
+            "pavex_session-redis" => {
+                ensure!(redis != "-", "{system} needs Redis");
+                let connection = ConnectionManager::new(Client::open(redis)?).await?;
+                let store = RedisSessionStore::new(connection, RedisSessionStoreConfig::default());
+                Self(Some(Singletons::new(store.into())))
+            }
             other => bail!("there is no system {other}"),
         })
     }
+
+    /// Serves until the standard input ends.
+    pub async fn serve(self, threads: usize) -> anyhow::Result<()> {
+        let incoming = IncomingStream::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        announce(incoming.local_addr()?)?;
+        let config = ServerConfiguration::new().set_n_workers(threads);
+        Server::new().set_config(config).listen(incoming).serve(handler, Arc::new(self)).await;
+        Ok(())
+    }
+
+    async fn respond(&self, head: &RequestHead) -> anyhow::Result<Response> {
+        match &self.0 {
+            Some(singletons) => singletons.respond(head).await,
+            None => Ok(Response::ok().set_typed_body("ok")),
+        }
+    }
+}
+
+/// As the server calls it; an error of a component is a response.
+async fn handler(request: Request<Incoming>, _: Option<ConnectionInfo>, app: Arc<Pavex>) -> Response {
+    let head = RequestHead::from(request.into_parts().0);
+    app.respond(&head).await.unwrap_or_else(|_| Response::internal_server_error())
 }
 
 impl Singletons {
-    /// The defaults, in memory, with a signed cookie: the least that it accepts while nothing is kept by the client.
-    fn new() -> Self {
+    /// The defaults, with a signed cookie: the least that it accepts while nothing is kept by the client.
+    fn new(store: SessionStore) -> Self {
         let config = SessionConfig::new();
         let mut cookies = ProcessorConfig::default();
         cookies.crypto_rules = vec![CryptoRule {
@@ -49,10 +87,10 @@ impl Singletons {
             key: Key::from(vec![7; 64]),
             fallbacks: vec![],
         }];
-        Self { store: InMemorySessionStore::new().into(), config, processor: cookies.into() }
+        Self { store, config, processor: cookies.into() }
     }
 
-    async fn answer(&self, head: &RequestHead) -> anyhow::Result<Response> {
+    async fn respond(&self, head: &RequestHead) -> anyhow::Result<Response> {
         let cookies = extract_request_cookies(head, &self.processor)?;
         let incoming = IncomingSession::extract(&cookies, &self.config.cookie);
         let mut session = Session::new(&self.store, &self.config, incoming);
@@ -103,10 +141,7 @@ impl App for Pavex {
     }
 
     async fn call(&self, head: RequestHead) -> Response {
-        match &self.0 {
-            Some(singletons) => singletons.answer(&head).await.expect("a response"),
-            None => Response::ok().set_typed_body("ok"),
-        }
+        self.respond(&head).await.expect("a response")
     }
 
     fn answer(response: &Response) -> (u16, Vec<String>) {
@@ -131,7 +166,7 @@ mod tests {
     }
 
     async fn check_it(system: &str, keeps_sessions: bool) {
-        check(&Pavex::new(system).expect("a system"), keeps_sessions).await;
+        check(&Pavex::new(system, "-").await.expect("a system"), keeps_sessions).await;
     }
 
     #[tokio::test]
