@@ -28,7 +28,7 @@ pub(crate) fn measure(
                 let before = counted(&server, &cookies)?;
                 let asked = commands(&redis)?;
                 let tried = scripts(&redis);
-                let seen = load(&server.url, "/change", &cookies, clients, seconds)?;
+                let seen = load(&server, "/change", &cookies, clients, seconds)?;
                 let (asked, tried) = (commands(&redis)? - asked, scripts(&redis) - tried);
                 // wrk stops counting before the last requests are answered: at most one a connection is not told.
                 let kept = (counted(&server, &cookies)? - before) as f64 - sessions as f64;
@@ -39,6 +39,7 @@ pub(crate) fn measure(
                 add("kept", kept.min(told) / seconds, "1/s");
                 add("lost", 100.0 * ((told - kept) / told).max(0.0), "%");
                 add("refused", 100.0 * seen.refused as f64 / seen.requests as f64, "%");
+                add("broken", seen.broken as f64, "connections");
                 add("Redis commands", asked as f64 / told, "1/request");
                 // Those who compare do so in a script; the others try once.
                 if tried > 0 {

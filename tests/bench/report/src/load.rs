@@ -81,7 +81,7 @@ impl Running {
         eprintln!("{bench}: {name}");
         let pid = self.redis.pid().unwrap_or_default();
         let before = (server.processor_time()?, processor_time(pid)?, commands(&self.redis)?);
-        let seen = load(&server.url, &format!("/{visit}"), cookies, connections, seconds)?;
+        let seen = load(server, &format!("/{visit}"), cookies, connections, seconds)?;
         let after = (server.processor_time()?, processor_time(pid)?, commands(&self.redis)?);
         anyhow::ensure!(seen.refused == 0, "{name} refused {} of {} requests", seen.refused, seen.requests);
 
@@ -89,6 +89,7 @@ impl Running {
         let (served, stored) = (after.0 - before.0, after.1 - before.1);
         let mut add = |metric, value, unit| figures.add(&bench, name, metric, value, unit);
         add("requests", seen.per_second(), "1/s");
+        add("broken", seen.broken as f64, "connections");
         add("latency p50", seen.p50, "us");
         add("latency p90", seen.p90, "us");
         add("latency p99", seen.p99, "us");

@@ -104,7 +104,7 @@ fn count(tool: Counting, system: &System, visit: &str, seconds: u64) -> anyhow::
     let cookies = server.sessions(SESSIONS)?;
     let requests = match seconds {
         0 => 0,
-        seconds => load(&server.url, &format!("/{visit}"), &cookies, COUNTED_BY, seconds)?.requests,
+        seconds => load(&server, &format!("/{visit}"), &cookies, COUNTED_BY, seconds)?.requests,
     };
     server.stop()?;
     Ok(Counted { counted: (tool.counted)()?, requests: requests as f64 })
