@@ -122,10 +122,11 @@ fn large(figures: &Figures, goals: &mut Vec<Goal>) {
 fn redis(figures: &Figures, goals: &mut Vec<Goal>) {
     const OURS: &str = "cloakroom-redis";
     const HAND: &str = "redis-by-hand";
-    const PEERS: [&str; 6] = [
+    const PEERS: [&str; 7] = [
         "actix-session-redis",
         "axum_session-redis",
         "axum_session-key-redis",
+        "pavex_session-redis",
         "poem-session-redis",
         "tower-sessions-redis",
         "tower-sessions-signed-redis",

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use crate::{figures::Figures, order::Order};
 
 /// Crates whose versions matter to who compares.
-const CRATES: [&str; 19] = [
+const CRATES: [&str; 21] = [
     "actix-session",
     "actix-web",
     "async-session",
@@ -15,7 +15,9 @@ const CRATES: [&str; 19] = [
     "axum_session_redispool",
     "cloakroom-tower",
     "hyper",
+    "pavex",
     "pavex_session",
+    "pavex_session_redis",
     "poem",
     "redis",
     "salvo",

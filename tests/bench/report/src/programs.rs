@@ -58,7 +58,7 @@ impl Programs {
 
     /// Returns their frameworks, without sessions.
     pub(crate) fn bare(&self) -> Vec<System> {
-        let is_one = |system: &&System| ["actix", "axum", "poem"].contains(&&*system.name);
+        let is_one = |system: &&System| ["actix", "axum", "pavex", "poem"].contains(&&*system.name);
         self.systems.iter().filter(is_one).cloned().collect()
     }
 
