@@ -69,8 +69,8 @@ fn loaded(systems: &[System], order: &mut Order, quick: bool, figures: &mut Figu
 /// Counts instructions and system calls of what has no store to wait for: a tool that slows the server down changes how much
 /// of a store's answers comes at once.
 fn counted(systems: &[System], figures: &mut Figures) -> anyhow::Result<()> {
-    let tools: [(&str, fn(&System) -> anyhow::Result<Counting>); 2] =
-        [("instructions", callgrind::counting), ("system calls", strace::counting)];
+    type Tool = fn(&System) -> anyhow::Result<Counting>;
+    let tools: [(_, Tool); 2] = [("instructions", callgrind::counting), ("system calls", strace::counting)];
     for visit in VISITS {
         for system in systems.iter().filter(|system| !system.name.contains("redis")) {
             for (metric, tool) in tools {
