@@ -96,13 +96,10 @@ impl StoreKey {
         }
     }
 
-    /// Joins two parts that are known to be visible ASCII and short enough.
-    pub(crate) fn from_parts(prefix: &[u8], rest: &[u8]) -> Self {
-        let mut bytes = [0; MAX_STORE_KEY];
-        bytes[..prefix.len()].copy_from_slice(prefix);
-        bytes[prefix.len()..prefix.len() + rest.len()].copy_from_slice(rest);
-        // At most MAX_STORE_KEY, or the slices above would have panicked.
-        Self { bytes, len: (prefix.len() + rest.len()) as u8 }
+    /// The last characters, to be overwritten by as many of visible ASCII.
+    pub(crate) fn last_mut(&mut self, count: usize) -> &mut [u8] {
+        let len = usize::from(self.len);
+        &mut self.bytes[len - count..len]
     }
 
     /// Returns the key as text.

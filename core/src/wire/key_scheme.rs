@@ -28,8 +28,9 @@ pub trait KeyScheme: fmt::Debug + Send + Sync {
 ///
 /// A stolen store opens no session, and engines with different names never meet in one store.
 pub struct HashedKeys {
-    prefix: String,
-    index_prefix: String,
+    /// A key with the prefix, in which only the digest is missing.
+    blank: StoreKey,
+    blank_index: StoreKey,
     prepared: Sha256,
     prepared_index: Sha256,
 }
@@ -46,12 +47,11 @@ impl HashedKeys {
     /// [`InvalidStoreKey`] when the prefix has other than visible ASCII characters, or is so long that the key would
     /// not fit.
     pub fn new(engine: &str, prefix: &str) -> Result<Self, InvalidStoreKey> {
-        let index_prefix = format!("{prefix}user:");
-        StoreKey::new(&format!("{index_prefix}{}", "-".repeat(Self::DIGEST_CHARS)))?;
+        let missing = "-".repeat(Self::DIGEST_CHARS);
         let prepared = |domain: &[u8]| whole_blocks([domain, engine.as_bytes()]);
         Ok(Self {
-            prefix: prefix.to_owned(),
-            index_prefix,
+            blank: StoreKey::new(&format!("{prefix}{missing}"))?,
+            blank_index: StoreKey::new(&format!("{prefix}user:{missing}"))?,
             prepared: prepared(b"cloakroom store key v1"),
             prepared_index: prepared(b"cloakroom index key v1"),
         })
@@ -60,11 +60,11 @@ impl HashedKeys {
 
 impl KeyScheme for HashedKeys {
     fn store_key(&self, id: &SessionId) -> StoreKey {
-        digest_key(&self.prefix, &self.prepared, id.dangerous_bytes())
+        digest_key(&self.blank, &self.prepared, id.dangerous_bytes())
     }
 
     fn index_key(&self, principal: &Principal) -> StoreKey {
-        digest_key(&self.index_prefix, &self.prepared_index, principal.as_json().as_str().as_bytes())
+        digest_key(&self.blank_index, &self.prepared_index, principal.as_json().as_str().as_bytes())
     }
 }
 
@@ -82,20 +82,23 @@ fn whole_blocks<const N: usize>(parts: [&[u8]; N]) -> Sha256 {
     Sha256::new_with_prefix(bytes)
 }
 
-fn digest_key(prefix: &str, prepared: &Sha256, part: &[u8]) -> StoreKey {
-    let mut digest = prepared.clone();
-    // In place: a digest that is handed on is copied each time.
-    digest.update((part.len() as u64).to_be_bytes());
-    digest.update(part);
-    let digest = digest.finalize();
-    let mut chars = [0; HashedKeys::DIGEST_CHARS];
-    // 16 bytes are 22 characters, so the slice always fits.
-    let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(&digest[..16], &mut chars);
-    StoreKey::from_parts(prefix.as_bytes(), &chars)
+fn digest_key(blank: &StoreKey, prepared: &Sha256, part: &[u8]) -> StoreKey {
+    let mut state = prepared.clone();
+    let mut digest = Default::default();
+    // In place: a state or a digest that is handed on is copied each time, and the copy waits for what was just written.
+    state.update((part.len() as u64).to_be_bytes());
+    state.update(part);
+    state.finalize_into_reset(&mut digest);
+    let mut key = blank.clone();
+    // 16 bytes are 22 characters, so they always fit.
+    let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(&digest[..16], key.last_mut(HashedKeys::DIGEST_CHARS));
+    key
 }
 
 impl fmt::Debug for HashedKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HashedKeys").field("prefix", &self.prefix).finish_non_exhaustive()
+        let blank = self.blank.as_str();
+        let (prefix, _) = blank.split_at(blank.len() - Self::DIGEST_CHARS);
+        f.debug_struct("HashedKeys").field("prefix", &prefix).finish_non_exhaustive()
     }
 }
