@@ -1,7 +1,7 @@
 //! A request's session before its commit: found lazily, loaded once.
 
 use core::{fmt, ops::ControlFlow};
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     binding::Client,
@@ -21,7 +21,7 @@ use crate::{
     step::{After, CommitError, CookieLine, Done, Step},
     time::UnixTime,
     value::Stored,
-    wire::token::Refusal,
+    wire::token::{Refusal, Verified},
 };
 
 /// A request's session: nothing is checked or loaded until somebody asks.
@@ -338,33 +338,34 @@ impl Candidates {
         self.len == 0 && !self.malformed && !self.unread
     }
 
-    /// Checks the tags. Returns the distinct tickets, and whether one that was not looked at may be the visitor's own: a
+    /// Checks the tags and fills in the distinct tickets. Tells whether one that was not looked at may be the visitor's own: a
     /// token beside others that someone may have planted, or anything in a header of which none of ours was read.
-    pub(crate) fn verify(&self, policy: &Policy, events: &mut Events, jar: &mut Option<Box<Jar>>) -> (Tickets, bool) {
+    pub(crate) fn verify(
+        &self,
+        policy: &Policy,
+        tickets: &mut Tickets,
+        events: &mut Events,
+        jar: &mut Option<Box<Jar>>,
+    ) -> bool {
         let mut held = policy.holder.as_ref().map(|holder| (holder, jar.insert(Box::new(Jar::new(&self.pieces)))));
         if self.malformed {
             events.push(Event::MalformedToken);
         }
-        let mut tickets = Tickets::default();
         let mut unchecked = self.unchecked;
         for token in &self.tokens[..self.len] {
-            let ticket = match &mut held {
-                Some((holder, jar)) => jar.keep(policy, holder, token.as_bytes(), &self.pieces),
-                None => policy
-                    .tokens
-                    .verify(token.as_bytes())
-                    .map(|verified| (policy.keys.store_key(&verified.id), verified.outdated)),
-            };
-            match ticket {
-                Ok((key, outdated)) => {
-                    let ticket = Ticket { key, outdated };
-                    // Keys are as distinct as ids. One id under two keys of the ring counts by the newer.
-                    if let Some(known) = tickets.iter_mut().find(|known| known.key == ticket.key) {
-                        known.outdated &= ticket.outdated;
-                    } else {
-                        unchecked |= !tickets.push(ticket);
-                    }
+            let added = match &mut held {
+                Some((holder, jar)) => {
+                    jar.keep(policy, holder, token.as_bytes(), &self.pieces).map(|ticket| tickets.add(ticket))
                 }
+                None => match &policy.tokens.verify(token.as_bytes()) {
+                    Ok(Verified { id, outdated, .. }) => {
+                        Ok(tickets.add(Ticket { key: policy.keys.store_key(id), outdated: *outdated }))
+                    }
+                    Err(refusal) => Err(*refusal),
+                },
+            };
+            match added {
+                Ok(has_room) => unchecked |= !has_room,
                 Err(Refusal::Forged) => events.push(Event::ForgedToken),
                 Err(Refusal::Malformed) => events.push(Event::MalformedToken),
                 Err(Refusal::UnknownKey(id)) => events.push(Event::UnknownKey(id)),
@@ -373,8 +374,7 @@ impl Candidates {
         if self.unread || unchecked {
             events.push(Event::HeaderCapped);
         }
-        let is_ambiguous = unchecked || (self.unread && tickets.get(0).is_none());
-        (tickets, is_ambiguous)
+        unchecked || (self.unread && tickets.first.is_none())
     }
 }
 
@@ -385,38 +385,31 @@ pub(crate) struct Ticket {
     pub(crate) outdated: bool,
 }
 
-/// The distinct tickets of a request.
-pub(crate) type Tickets = Few<Ticket>;
-
-/// At most [`MAX_TICKETS`] things; one is held without an allocation.
-pub(crate) struct Few<T> {
-    first: Option<T>,
-    more: Vec<T>,
+/// The distinct tickets of a request, at most [`MAX_TICKETS`]; one is held without an allocation.
+#[derive(Default)]
+pub(crate) struct Tickets {
+    pub(crate) first: Option<Ticket>,
+    pub(crate) more: VecDeque<Ticket>,
 }
 
-impl<T> Few<T> {
-    /// Adds one; `false` where there is no room for it.
-    pub(crate) fn push(&mut self, item: T) -> bool {
-        match self.first {
-            None => self.first = Some(item),
-            Some(_) if self.more.len() + 1 < MAX_TICKETS => self.more.push(item),
-            Some(_) => return false,
+impl Tickets {
+    /// Adds one that is not there yet; `false` where there is no room for it.
+    fn add(&mut self, ticket: Ticket) -> bool {
+        if self.first.is_none() {
+            self.first = Some(ticket);
+            return true;
         }
-        true
-    }
-
-    pub(crate) fn get(&self, index: usize) -> Option<&T> {
-        self.first.iter().chain(&self.more).nth(index)
-    }
-
-    fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.first.iter_mut().chain(&mut self.more)
-    }
-}
-
-impl<T> Default for Few<T> {
-    fn default() -> Self {
-        Self { first: None, more: Vec::new() }
+        // Keys are as distinct as ids. One id under two keys of the ring counts by the newer.
+        let mut known = self.first.iter_mut().chain(&mut self.more);
+        if let Some(known) = known.find(|known| known.key == ticket.key) {
+            known.outdated &= ticket.outdated;
+            return true;
+        }
+        let has_room = self.more.len() + 1 < MAX_TICKETS;
+        if has_room {
+            self.more.push_back(ticket);
+        }
+        has_room
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     keyring::KeyId,
     op::Outcome,
     record::{Ended, Entry, Nonce},
+    session::Ticket,
     step::{CommitError, CookieLine},
     time::UnixTime,
     value::{Stored, Value, Version},
@@ -102,7 +103,7 @@ impl Jar {
         holder: &Holder,
         value: &[u8],
         pieces: &Pieces,
-    ) -> Result<(StoreKey, bool), Refusal> {
+    ) -> Result<Ticket, Refusal> {
         let (inside, _, outdated) = holder.open(value, pieces)?;
         let key = policy.keys.store_key(&inside.id);
         match self.find(&key) {
@@ -110,7 +111,7 @@ impl Jar {
             Some(index) => self.held[index].inside = inside,
             None => self.held.push(Held::new(policy, key.clone(), inside)),
         }
-        Ok((key, outdated))
+        Ok(Ticket { key, outdated })
     }
 
     fn find(&self, key: &StoreKey) -> Option<usize> {

@@ -17,7 +17,7 @@
 //! failed, is superseded where nothing opens.
 
 use core::{ops::ControlFlow, time::Duration};
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     binding::{Binder, Client},
@@ -140,12 +140,11 @@ impl Standing {
 
 /// The look-up of a request's tickets, one load at a time.
 pub(crate) struct Admission {
-    tickets: Tickets,
-    /// The ticket that is looked up.
-    index: usize,
-    /// Where: the ticket's own key, or what pointers led to.
-    key: StoreKey,
+    /// The ticket that is looked up, under its own key or where pointers led to.
+    ticket: Ticket,
     hops: u32,
+    /// Those that are looked up after it.
+    others: VecDeque<Ticket>,
     /// When the first load was sent.
     since: Option<UnixTime>,
     best: Opened,
@@ -170,13 +169,13 @@ impl Admission {
         events: &mut Events,
         jar: &mut Option<Box<Jar>>,
     ) -> ControlFlow<Opened, Self> {
-        let (tickets, is_ambiguous) = candidates.verify(policy, events, jar);
-        if is_ambiguous {
+        let mut tickets = Tickets::default();
+        if candidates.verify(policy, &mut tickets, events, jar) {
             events.push(Event::Ambiguous);
             return ControlFlow::Break(Opened::Ambiguous);
         }
-        match tickets.get(0) {
-            Some(first) => ControlFlow::Continue(Self::at(first.key.clone(), tickets)),
+        match tickets.first {
+            Some(first) => ControlFlow::Continue(Self::of(first, tickets.more)),
             None => ControlFlow::Break(Opened::Absent),
         }
     }
@@ -187,19 +186,16 @@ impl Admission {
     }
 
     fn at_one(key: StoreKey, before: Standing) -> Self {
-        let mut tickets = Tickets::default();
-        // An empty one has room.
-        let _ = tickets.push(Ticket { key: key.clone(), outdated: false });
-        Self { before: Some(Box::new(before)), ..Self::at(key, tickets) }
+        Self { before: Some(Box::new(before)), ..Self::of(Ticket { key, outdated: false }, VecDeque::new()) }
     }
 
-    fn at(key: StoreKey, tickets: Tickets) -> Self {
-        Self { tickets, index: 0, key, hops: 0, since: None, best: Opened::Absent, before: None, mismatched: None }
+    fn of(ticket: Ticket, others: VecDeque<Ticket>) -> Self {
+        Self { ticket, hops: 0, others, since: None, best: Opened::Absent, before: None, mismatched: None }
     }
 
     /// Returns the key to load.
     pub(crate) fn key(&self) -> &StoreKey {
-        &self.key
+        &self.ticket.key
     }
 
     /// Takes what was found under the key.
@@ -214,7 +210,7 @@ impl Admission {
         let loaded_at = *self.since.get_or_insert(now);
         let target = |key, version| EndTarget { key, version, loaded_at };
         let expires_in = found.as_ref().and_then(|stored| stored.expires_in);
-        let opened = match Sight::of(policy, &self.key, found) {
+        let opened = match Sight::of(policy, &self.ticket.key, found) {
             Sight::Moved(moved, _) if moved.closes_at.is_some_and(|at| at <= now) => {
                 events.push(Event::ReusedRenewed);
                 Opened::Stale
@@ -225,11 +221,11 @@ impl Admission {
             }
             Sight::Moved(moved, _) => {
                 // What another ticket opened a moment ago has moved meanwhile: this is the way to it.
-                if matches!(&self.best, Opened::Live(best) if best.live.key == self.key) {
+                if matches!(&self.best, Opened::Live(best) if best.live.key == self.ticket.key) {
                     self.best = Opened::Absent;
                 }
                 self.hops += 1;
-                self.key = moved.to;
+                self.ticket.key = moved.to;
                 return Arrival::Another;
             }
             Sight::Absent => {
@@ -246,7 +242,7 @@ impl Admission {
             }
             Sight::Undecodable(version, error) => {
                 events.push(Event::Undecodable);
-                Opened::Undecodable { target: target(self.key.clone(), Some(version)), error }
+                Opened::Undecodable { target: target(self.ticket.key.clone(), Some(version)), error }
             }
             Sight::Record(live) => match expires_in {
                 Some(ttl) if is_in_time(policy, &live.record, ttl, now) => {
@@ -270,11 +266,11 @@ impl Admission {
             },
         };
         self.weigh(opened);
-        self.index += 1;
-        self.hops = 0;
-        let next = self.tickets.get(self.index).filter(|_| !matches!(self.best, Opened::Ambiguous));
-        if let Some(ticket) = next {
-            self.key = ticket.key.clone();
+        if !matches!(self.best, Opened::Ambiguous)
+            && let Some(next) = self.others.pop_front()
+        {
+            self.ticket = next;
+            self.hops = 0;
             return Arrival::Another;
         }
         let mut opened = core::mem::replace(&mut self.best, Opened::Absent);
@@ -309,7 +305,7 @@ impl Admission {
         Opened::Live(Box::new(Admitted {
             expires_in,
             loaded_at,
-            outdated: self.tickets.get(self.index).is_some_and(|ticket| ticket.outdated),
+            outdated: self.ticket.outdated,
             standing,
             live,
             epoch: None,
