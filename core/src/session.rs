@@ -277,9 +277,10 @@ impl fmt::Display for LoadError {
 impl core::error::Error for LoadError {}
 
 /// The values of our name in a request, as they came: inline, so that noticing them allocates nothing.
+#[derive(Default)]
 pub(crate) struct Candidates {
-    tokens: [RawToken; MAX_TAGS_CHECKED],
-    len: usize,
+    /// Those that came first. An array of options starts without a write to the bytes in them.
+    tokens: [Option<RawToken>; MAX_TAGS_CHECKED],
     malformed: bool,
     /// There were more lines or pairs than are read.
     unread: bool,
@@ -287,19 +288,6 @@ pub(crate) struct Candidates {
     unchecked: bool,
     /// What stood beside a token that is split.
     pieces: Pieces,
-}
-
-impl Default for Candidates {
-    fn default() -> Self {
-        Self {
-            tokens: [const { RawToken::EMPTY }; MAX_TAGS_CHECKED],
-            len: 0,
-            malformed: false,
-            unread: false,
-            unchecked: false,
-            pieces: Pieces::default(),
-        }
-    }
 }
 
 impl Candidates {
@@ -323,19 +311,21 @@ impl Candidates {
     fn add(&mut self, policy: &Policy, value: &[u8]) {
         if !policy.is_well_formed(value) {
             self.malformed = true;
-        } else if self.tokens[..self.len].iter().all(|known| known.as_bytes() != value) {
-            match self.tokens.get_mut(self.len) {
-                Some(slot) => {
-                    *slot = RawToken::new(value);
-                    self.len += 1;
-                }
-                None => self.unchecked = true,
+            return;
+        }
+        for slot in &mut self.tokens {
+            match slot {
+                Some(known) if known.as_bytes() == value => return,
+                Some(_) => {}
+                // In place: a copy of bytes waits until they are written.
+                None => return slot.insert(RawToken::EMPTY).set(value),
             }
         }
+        self.unchecked = true;
     }
 
     fn is_empty(&self) -> bool {
-        self.len == 0 && !self.malformed && !self.unread
+        self.tokens[0].is_none() && !self.malformed && !self.unread
     }
 
     /// Checks the tags and fills in the distinct tickets. Tells whether one that was not looked at may be the visitor's own: a
@@ -352,7 +342,7 @@ impl Candidates {
             events.push(Event::MalformedToken);
         }
         let mut unchecked = self.unchecked;
-        for token in &self.tokens[..self.len] {
+        for token in self.tokens.iter().map_while(Option::as_ref) {
             let added = match &mut held {
                 Some((holder, jar)) => {
                     jar.keep(policy, holder, token.as_bytes(), &self.pieces).map(|ticket| tickets.add(ticket))
@@ -420,16 +410,23 @@ pub(crate) enum RawToken {
 }
 
 impl RawToken {
-    const INLINE: usize = 46;
     const EMPTY: Self = Self::Inline { bytes: [0; Self::INLINE], len: 0 };
+    const INLINE: usize = 46;
 
     pub(crate) fn new(value: &[u8]) -> Self {
-        if value.len() > Self::INLINE {
-            return Self::Long(value.into());
+        let mut token = Self::EMPTY;
+        token.set(value);
+        token
+    }
+
+    fn set(&mut self, value: &[u8]) {
+        match self {
+            Self::Inline { bytes, len } if value.len() <= Self::INLINE => {
+                bytes[..value.len()].copy_from_slice(value);
+                *len = value.len() as u8;
+            }
+            _ => *self = Self::Long(value.into()),
         }
-        let mut bytes = [0; Self::INLINE];
-        bytes[..value.len()].copy_from_slice(value);
-        Self::Inline { bytes, len: value.len() as u8 }
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
