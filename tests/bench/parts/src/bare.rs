@@ -36,7 +36,11 @@ impl Bare {
         if self.mac.clone().chain_update(&raw[..17]).verify_truncated_left(&raw[17..]).is_err() {
             bail!("forged");
         }
-        let digest = self.key.clone().chain_update(16u64.to_be_bytes()).chain_update(&raw[1..17]).finalize();
+        let (mut state, mut digest) = (self.key.clone(), Default::default());
+        state.update(16u64.to_be_bytes());
+        state.update(&raw[1..17]);
+        // In place, which is faster than by value.
+        state.finalize_into_reset(&mut digest);
         let mut chars = [0; 22];
         // 16 bytes are 22 characters.
         let _ = BASE64.encode_slice(&digest[..16], &mut chars);
