@@ -1,22 +1,22 @@
-//! The visits program on async-std.
+//! The visits program on tokio.
 //!
-//! `cargo run -p cloakroom-async-std --example visits`, then open <http://127.0.0.1:8000>. It is the same on every runtime, but
-//! for the lines that name one.
+//! `cargo run -p cloakroom-tokio --example visits_on_tokio`, then open <http://127.0.0.1:8000>.
+//! It is the same on every runtime, but for the lines that name one.
 #![allow(clippy::print_stdout, reason = "it tells where it listens")]
 
 use std::{env, error::Error};
 
-use async_std::net::TcpListener;
 use axum::{Router, routing::get};
-use cloakroom_async_std::AsyncStd;
 use cloakroom_runtime::Runtime;
+use cloakroom_tokio::Tokio;
 use cloakroom_tower::{KeyId, Keyring, KeyringExt, MemoryStore, Session, SessionError, SessionLayer, Sessions};
 use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo as Io;
 use hyper_util::service::TowerToHyperService;
-use smol_hyper::rt::FuturesIo as Io;
+use tokio::net::TcpListener;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    async_std::task::block_on(serve(AsyncStd))
+    tokio::runtime::Runtime::new()?.block_on(serve(Tokio))
 }
 
 async fn serve(runtime: impl Runtime + Copy) -> Result<(), Box<dyn Error>> {

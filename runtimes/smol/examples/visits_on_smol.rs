@@ -1,22 +1,22 @@
-//! The visits program on tokio.
+//! The visits program on smol.
 //!
-//! `cargo run -p cloakroom-tokio --example visits`, then open <http://127.0.0.1:8000>. It is the same on every runtime, but
-//! for the lines that name one.
+//! `cargo run -p cloakroom-smol --example visits_on_smol`, then open <http://127.0.0.1:8000>.
+//! It is the same on every runtime, but for the lines that name one.
 #![allow(clippy::print_stdout, reason = "it tells where it listens")]
 
 use std::{env, error::Error};
 
 use axum::{Router, routing::get};
 use cloakroom_runtime::Runtime;
-use cloakroom_tokio::Tokio;
+use cloakroom_smol::Smol;
 use cloakroom_tower::{KeyId, Keyring, KeyringExt, MemoryStore, Session, SessionError, SessionLayer, Sessions};
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo as Io;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use smol::net::TcpListener;
+use smol_hyper::rt::FuturesIo as Io;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    tokio::runtime::Runtime::new()?.block_on(serve(Tokio))
+    smol::block_on(serve(Smol))
 }
 
 async fn serve(runtime: impl Runtime + Copy) -> Result<(), Box<dyn Error>> {
