@@ -2,10 +2,8 @@
 
 pub mod conformance;
 pub mod demo;
-pub mod explore;
 pub mod proxy;
 pub mod servers;
-pub mod simulation;
 pub mod witness;
 
 /// The README's examples compile.

@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use cloakroom_tests::explore::{Exploration, Kind, Plan, Setting, explore, world::StoreKind};
+use cloakroom_search::explore::{Exploration, Kind, Plan, Setting, explore, world::StoreKind};
 
 /// What any session does, and the time that passes meanwhile.
 const COMMON: [Kind; 6] = [Kind::Change, Kind::Destroy, Kind::Expire, Kind::Read, Kind::Rotate, Kind::Save];

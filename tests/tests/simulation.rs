@@ -15,15 +15,13 @@ use std::{
 };
 
 use cloakroom_core::{CommitError, Members, RequestInfo, StoreKey, Stored, Value, Version};
+use cloakroom_search::simulation::{Figures, Outcome, Wrong, play, replay};
 use cloakroom_sim::Sim;
 use cloakroom_store::{
     Created, Directory, DynDirectory, Fault, Finish, MemoryStore, Removed, Session, SessionError, Sessions, Store,
     StoreError, StoreFailure, Written,
 };
-use cloakroom_tests::{
-    simulation::{Figures, Outcome, Wrong, play, replay},
-    witness::ring,
-};
+use cloakroom_tests::witness::ring;
 
 const SCHEDULES: u64 = 100_000;
 /// Stories that are told of a run; one is enough to work on.

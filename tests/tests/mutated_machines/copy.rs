@@ -63,7 +63,7 @@ impl MachineCopy {
         let mut files = BTreeMap::new();
         let sources = texts(&root.join("core/src"));
         files.extend(below("core/src", sources.clone()));
-        files.extend(below("explorer/src/explore", texts(&tests.join("src/explore"))));
+        files.extend(below("explorer/src/explore", texts(&tests.join("search/src/explore"))));
         files.extend(below("explorer/src/table", texts(&tests.join("tests/mutated_machines/table"))));
         files.insert("explorer/src/main.rs".to_owned(), text(&tests.join("tests/mutated_machines/explorer.rs")));
         files.insert("explorer/Cargo.toml".to_owned(), EXPLORER.to_owned());

@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-use cloakroom_tests::explore;
+use cloakroom_search::explore;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use self::{

@@ -23,7 +23,7 @@ use crate::{
 /// Two stores that are one while sessions move from the old to the new, under live traffic.
 ///
 /// Logout stays final and no update is lost, whatever fails or stops on the way: the protocol stands in `moving/steps.rs`,
-/// and `cloakroom-tests moving_interleavings` searches the interleavings of its steps with the real machine above them. What
+/// and `cloakroom-search moving_interleavings` searches the interleavings of its steps with the real machine above them. What
 /// a store promises holds as far as it does for **both**: the stronger of their warnings counts, and an operation fails
 /// where either store fails.
 ///

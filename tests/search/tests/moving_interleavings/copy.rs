@@ -46,8 +46,8 @@ impl Copy {
         fs::create_dir_all(&folder).unwrap();
         let lock = fs::File::create(folder.join("lock")).unwrap();
         lock.lock().unwrap();
-        let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = tests.parent().unwrap();
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = own.ancestors().nth(2).unwrap();
         let copy = Self { steps: fs::read_to_string(root.join(STEPS)).unwrap(), folder, _lock: lock };
         for part in ["core", "runtimes/api", "adapters/store"] {
             copy.folder_of(&root.join(part).join("src"), &format!("{part}/src"));
@@ -55,9 +55,9 @@ impl Copy {
             let manifest = sections(&manifest, |header| header != "[dev-dependencies]");
             copy.write(&format!("{part}/Cargo.toml"), &manifest);
         }
-        copy.folder_of(&tests.join("tests/moving_interleavings/search"), "search/src/search");
+        copy.folder_of(&own.join("tests/moving_interleavings/search"), "search/src/search");
         for (file, name) in [("table.rs", "table.rs"), ("searcher.rs", "main.rs")] {
-            let text = fs::read_to_string(tests.join("tests/moving_interleavings").join(file)).unwrap();
+            let text = fs::read_to_string(own.join("tests/moving_interleavings").join(file)).unwrap();
             copy.write(&format!("search/src/{name}"), &text);
         }
         copy.write("search/Cargo.toml", SEARCH);
