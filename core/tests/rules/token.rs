@@ -59,6 +59,22 @@ fn a_token_is_44_characters_of_key_id_id_and_tag() {
 }
 
 #[test]
+fn a_token_is_well_formed_by_each_of_its_characters_and_their_number() {
+    let scheme = SignedTokens::new(&ring(), "main", NAME);
+    for place in 0..44 {
+        for byte in 0..=u8::MAX {
+            let mut value = [b'a'; 44];
+            value[place] = byte;
+            let is_url_safe = byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            assert_eq!(scheme.is_well_formed(&value), is_url_safe, "{byte:#04x} at {place}");
+        }
+    }
+    for len in 0..100 {
+        assert_eq!(scheme.is_well_formed(&vec![b'a'; len]), len == 44, "{len} characters");
+    }
+}
+
+#[test]
 fn every_single_bit_flip_is_refused() {
     let mut w = World::new();
     let raw = BASE64.decode(token(&mut w)).unwrap();
