@@ -30,9 +30,6 @@ use std::process::ExitCode;
 use cloakroom_tests::servers::Require;
 use libtest_mimic::{Arguments, Completion};
 
-/// They wait most of their time: for what stopped to be missed, and for what comes back to be found.
-const AT_ONCE: usize = 6;
-
 fn main() -> ExitCode {
     if runtimes::is_application() {
         return ExitCode::SUCCESS;
@@ -63,7 +60,5 @@ fn main() -> ExitCode {
             })
         }));
     }
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(AT_ONCE);
-    libtest_mimic::run(&arguments, trials).exit_code()
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -1,7 +1,7 @@
 //! Does what is to be counted in instructions, in a function that a profiler can find by its name.
 //!
 //! ```sh
-//! cargo build -p cloakroom-tests --example instructions
+//! cargo build -p cloakroom-search --example instructions
 //! valgrind --tool=callgrind --collect-atstart=no --toggle-collect=instructions::measured \
 //!     --dump-after=instructions::measured target/debug/examples/instructions
 //! ```
