@@ -369,7 +369,6 @@ impl Candidates {
 }
 
 /// A ticket that we minted.
-#[derive(Clone)]
 pub(crate) struct Ticket {
     pub(crate) key: StoreKey,
     pub(crate) outdated: bool,

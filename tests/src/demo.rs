@@ -45,9 +45,10 @@ pub fn executable(target: &[&str], name: &str) -> PathBuf {
     cargo.args(["build", "--locked", "--message-format=json-render-diagnostics"]).args(target);
     // Cargo tells a test of its package, and takes that for a change where a build script asks for the same of its own: ring,
     // and all that is made of it, would be built again here, and once more outside.
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_")) {
-            cargo.env_remove(name);
+    for (variable, _) in env::vars_os() {
+        let is_of_package = |name: &str| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_");
+        if variable.to_str().is_some_and(is_of_package) {
+            cargo.env_remove(variable);
         }
     }
     if !cfg!(debug_assertions) {

@@ -80,11 +80,11 @@ pub(crate) fn count(program: &Path, arguments: &[&str], caches: Caches) -> anyho
 /// Returns what counts the instructions of a program, until it ends.
 pub(crate) fn counting(system: &System) -> anyhow::Result<Counting> {
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("out");
+    let [file, log] = ["out", "log"].map(|name| folder.path().join(name));
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--quiet"]).arg(format!("--callgrind-out-file={}", file.display()));
     // It warns of system calls that it does not know, and the program goes on without.
-    command.arg(&system.program).stderr(Stdio::null());
+    command.arg(format!("--log-file={}", log.display())).arg(&system.program);
     Ok(Counting {
         command,
         counted: Box::new(move || {
@@ -97,7 +97,7 @@ pub(crate) fn counting(system: &System) -> anyhow::Result<Counting> {
 
 /// Returns what a dump counts, by its columns.
 fn totals(dump: &Path) -> anyhow::Result<Vec<f64>> {
-    let text = fs::read_to_string(dump).with_context(|| format!("no dump {}: was {MARK} heeded?", dump.display()))?;
+    let text = fs::read_to_string(dump).with_context(|| format!("callgrind made no dump {}", dump.display()))?;
     let line = text.lines().find_map(|line| line.strip_prefix("totals: ").or_else(|| line.strip_prefix("summary: ")));
     Ok(line.context("a dump says its totals")?.split_whitespace().map(str::parse).collect::<Result<_, _>>()?)
 }

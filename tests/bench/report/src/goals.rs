@@ -168,13 +168,12 @@ fn memory(figures: &Figures, goals: &mut Vec<Goal>) {
 
 fn runtimes(figures: &Figures, goals: &mut Vec<Goal>) {
     let mut push = |bench: &str, kind: &str, what: &str, adds: [f64; RUNTIMES.len()]| {
-        let best = adds.into_iter().reduce(f64::min).unwrap_or(f64::NAN);
-        for (runtime, adds) in RUNTIMES.into_iter().zip(adds) {
+        for (runtime, is) in RUNTIMES.into_iter().zip(by_least(adds)) {
             goals.push(Goal {
                 name: format!(
                     "{bench}, {runtime}{kind}: {what} added to its bare handler, by that of the best runtime"
                 ),
-                is: adds / best,
+                is,
                 at_most: 1.15,
             });
         }
@@ -193,6 +192,17 @@ fn runtimes(figures: &Figures, goals: &mut Vec<Goal>) {
             RUNTIMES.map(|runtime| added(figures, &bench, &format!("{runtime}-cloakroom"), runtime, "instructions"));
         push(&bench, "-cloakroom", "instructions", adds);
     }
+}
+
+/// Divides by the least; where that is nothing, or less by what differs from run to run, all others are beyond any ratio.
+fn by_least<const N: usize>(values: [f64; N]) -> [f64; N] {
+    let least = values.into_iter().reduce(f64::min).unwrap_or(f64::NAN);
+    values.map(|value| match () {
+        () if value.is_nan() => f64::NAN,
+        () if value <= least => 1.0,
+        () if least <= 0.0 => f64::INFINITY,
+        () => value / least,
+    })
 }
 
 #[cfg(test)]
@@ -216,6 +226,15 @@ mod tests {
         let of: Vec<_> = goals.iter().filter(|goal| goal.name.starts_with(READ) && !goal.is.is_nan()).collect();
         assert_eq!(of.iter().map(|goal| goal.is).collect::<Vec<_>>(), [1.25, 1.0, 1.5]);
         assert!(of[0].name.contains("tokio-cloakroom: processor time"), "{}", of[0].name);
+    }
+
+    #[test]
+    fn beside_what_adds_nothing_all_others_are_beyond_any_ratio() {
+        let inf = f64::INFINITY;
+        assert_eq!(by_least([2.0, -0.5, 0.0]), [inf, 1.0, inf]);
+        assert_eq!(by_least([0.0, 3.0, 0.0]), [1.0, inf, 1.0]);
+        let [a, b, c] = by_least([f64::NAN, 2.0, 3.0]);
+        assert!(a.is_nan() && b == 1.0 && c == 1.5);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use anyhow::ensure;
+
 use crate::{
     callgrind,
     figures::Figures,
@@ -104,7 +106,11 @@ fn count(tool: Counting, system: &System, visit: &str, seconds: u64) -> anyhow::
     let cookies = server.sessions(SESSIONS)?;
     let requests = match seconds {
         0 => 0,
-        seconds => load(&server, &format!("/{visit}"), &cookies, COUNTED_BY, seconds)?.requests,
+        seconds => {
+            let seen = load(&server, &format!("/{visit}"), &cookies, COUNTED_BY, seconds)?;
+            ensure!(seen.refused == 0, "{} refused {} of {} requests", server.name, seen.refused, seen.requests);
+            seen.requests
+        }
     };
     server.stop()?;
     Ok(Counted { counted: (tool.counted)()?, requests: requests as f64 })
