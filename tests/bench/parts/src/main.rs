@@ -1,7 +1,9 @@
-//! Cloakroom's core beside the bare sum of its parts: from the `Cookie` line to the key that a store is asked for.
+//! Cloakroom's core beside the bare sum of its parts: from the `Cookie` line to the key that a store is asked for. And the parts of a
+//! read and of a change in memory.
 
 mod bare;
 mod measure;
+mod visit;
 
 use std::hint::black_box;
 
@@ -13,7 +15,10 @@ use cloakroom_core::{
 
 use sha2::{Digest as _, Sha256};
 
-use crate::bare::{Bare, naive_scan};
+use crate::{
+    bare::{Bare, naive_scan},
+    visit::{Visited, nonce},
+};
 
 const SYSTEMS: [&str; 6] = ["core", "core, forged", "core, untouched", "parts", "scan", "naive scan"];
 const FOREIGN: [usize; 2] = [6, 40];
@@ -70,6 +75,16 @@ fn each(system: &str, mut measure: impl FnMut(&str, &mut dyn FnMut())) -> anyhow
                 let bare = Bare::new(&secret, name);
                 anyhow::ensure!(bare.store_key(&valid)? == key(&engine, &valid)?, "the parts make the key of the core");
                 measure(&opened, &mut || drop(black_box(bare.key_chars(black_box(&valid)))));
+                if foreign == FOREIGN[0] {
+                    let visited = Visited::new(bare, &valid)?;
+                    anyhow::ensure!(visited.read(&valid)? == "Ada Lovelace", "a read reads");
+                    anyhow::ensure!((visited.change(&valid)?, visited.change(&valid)?) == (2, 3), "a change changes");
+                    measure("read, straight code, 200", &mut || drop(black_box(visited.read(black_box(&valid)))));
+                    measure("change, straight code, 200", &mut || drop(black_box(visited.change(black_box(&valid)))));
+                    measure("decode a record, 200", &mut || visited.decode());
+                    measure("encode a record, 200", &mut || visited.encode());
+                    measure("draw a nonce", &mut || drop(black_box(nonce())));
+                }
             }
             "scan" => measure(&scanned, &mut || {
                 let mut found = None;

@@ -1,4 +1,4 @@
-//! Over loopback on each runtime: a bare handler, ours in memory and in Redis, Redis by hand.
+//! Over loopback on each runtime: a bare handler, one with other work, ours in memory and in Redis, Redis by hand.
 
 use std::process::Command;
 
@@ -16,8 +16,10 @@ use crate::{
 };
 
 pub(crate) const RUNTIMES: [&str; 3] = ["tokio", "smol", "async-std"];
+/// Work that has nothing to do with sessions.
+const CONTROL: &str = "-work";
 /// What is measured on each, and added to the first.
-const KINDS: [&str; 4] = ["", "-cloakroom", "-cloakroom-redis", "-redis-by-hand"];
+const KINDS: [&str; 5] = ["", "-cloakroom", "-cloakroom-redis", "-redis-by-hand", CONTROL];
 
 /// How many connections load what a tool counts.
 pub(crate) const COUNTED_BY: usize = 16;
@@ -43,7 +45,7 @@ fn loaded(systems: &[System], order: &mut Order, quick: bool, figures: &mut Figu
         .flat_map(|runtime| visits.iter().map(move |&visit| (runtime, visit)))
         .flat_map(|(runtime, visit)| connections.iter().map(move |&connections| (runtime, visit, connections)))
         .collect();
-    let mut kinds = KINDS;
+    let mut kinds = KINDS[..if quick { KINDS.len() - 1 } else { KINDS.len() }].to_vec();
     let mut all = Figures::default();
     for round in 1..=rounds {
         eprintln!("on each runtime, round {round} of {rounds}");
@@ -51,12 +53,12 @@ fn loaded(systems: &[System], order: &mut Order, quick: bool, figures: &mut Figu
         for &(runtime, visit, connections) in &turns {
             let mut seen = Figures::default();
             order.shuffle(&mut kinds);
-            for kind in kinds {
+            for kind in &kinds {
                 running.load(&format!("{runtime}{kind}"), visit, connections, seconds, &mut seen)?;
             }
             let bench = bench(visit, connections);
             let taken = |system: &str| seen.find(&bench, system, "server processor time").unwrap_or(f64::NAN);
-            for kind in &KINDS[1..] {
+            for kind in kinds.iter().filter(|kind| !kind.is_empty()) {
                 let system = format!("{runtime}{kind}");
                 let adds = taken(&system) - taken(runtime);
                 all.add(&bench, &system, "server processor time added", adds, "us/request");
@@ -74,7 +76,8 @@ fn counted(systems: &[System], figures: &mut Figures) -> anyhow::Result<()> {
     type Tool = fn(&System) -> anyhow::Result<Counting>;
     let tools: [(_, Tool); 2] = [("instructions", callgrind::counting), ("system calls", strace::counting)];
     for visit in VISITS {
-        for system in systems.iter().filter(|system| !system.name.contains("redis")) {
+        let is_counted = |system: &&System| !system.name.contains("redis") && !system.name.ends_with(CONTROL);
+        for system in systems.iter().filter(is_counted) {
             for (metric, tool) in tools {
                 let bench = bench(visit, COUNTED_BY);
                 eprintln!("{bench}, {metric}: {}", system.name);

@@ -1,6 +1,6 @@
 //! What the servers answer: the routes of [`bench_kit`].
 
-use std::convert::Infallible;
+use std::{convert::Infallible, hint::black_box};
 
 use bench_by_hand::ByHand;
 use bench_kit::{COUNT_KEY, READ_KEY, Shape};
@@ -21,6 +21,19 @@ type Answer = Result<Response<Full<Bytes>>, Infallible>;
 
 pub(crate) async fn plain(_request: Request<Incoming>) -> Answer {
     Ok(Response::new("ok".into()))
+}
+
+/// Works about as long as sessions in memory take, and has nothing to do with them: what it adds, any work would.
+pub(crate) async fn with_work(request: Request<Incoming>) -> Answer {
+    const TEXT: &str =
+        r#"{"name":"Ada","seen":[1700000000000,1700000001000,17],"place":{"city":"London","zip":"NW1"}}"#;
+    let times = if request.uri().path() == "/change" { 5 } else { 3 };
+    let mut read = 0;
+    for _ in 0..times {
+        let Ok(value) = serde_json::from_str::<serde_json::Value>(black_box(TEXT)) else { continue };
+        read += black_box(value.to_string()).len();
+    }
+    Ok(Response::new(read.to_string().into()))
 }
 
 pub(crate) async fn with_session(request: Request<Incoming>) -> Answer {

@@ -1,4 +1,5 @@
-//! A bare hyper server on each runtime: without sessions, with ours in memory and in Redis, and with Redis by hand.
+//! A bare hyper server on each runtime: without sessions, with other work in their place, with ours in memory and in Redis, and
+//! with Redis by hand.
 //!
 //! The names are `tokio`, `smol` and `async-std` with what is behind the dash of [`KINDS`]. How many threads smol and
 //! async-std have is said by `SMOL_THREADS` and `ASYNC_STD_THREAD_COUNT` alone: whoever starts this sets both.
@@ -21,10 +22,10 @@ use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use smol_hyper::rt::FuturesIo;
 use tower::{Layer as _, service_fn};
 
-use self::answers::{Service, by_hand, plain, with_session};
+use self::answers::{Service, by_hand, plain, with_session, with_work};
 
 const RUNTIMES: [&str; 3] = ["tokio", "smol", "async-std"];
-const KINDS: [&str; 4] = ["", "-cloakroom", "-cloakroom-redis", "-redis-by-hand"];
+const KINDS: [&str; 5] = ["", "-work", "-cloakroom", "-cloakroom-redis", "-redis-by-hand"];
 
 fn main() -> anyhow::Result<()> {
     match Command::from_args()? {
@@ -67,6 +68,7 @@ async fn service(kind: &str, redis: &str, runtime: Arc<dyn Runtime>, is_on_tokio
     let ring = Keyring::generate(KeyId::new(1))?;
     Ok(match kind {
         "" => Service::new(service_fn(plain)),
+        "-work" => Service::new(service_fn(with_work)),
         "-cloakroom" => {
             let sessions = Sessions::new(ring, MemoryStore::new(Arc::clone(&runtime)), runtime);
             Service::new(SessionLayer::new(sessions).layer(service_fn(with_session)))
