@@ -39,28 +39,36 @@ pub(super) enum State {
     Open(Machine),
 }
 
+impl State {
+    fn loaded(&mut self) -> Result<&mut Loaded, SessionError> {
+        match self {
+            Self::Open(machine) => match machine.access() {
+                Access::Ready(loaded) => Ok(loaded),
+                Access::Load(_) => Err(SessionError::Closed),
+            },
+            Self::Closed | Self::Failed(..) => Err(SessionError::Closed),
+        }
+    }
+}
+
 impl Session {
     /// Loads what is not there yet, and insists that it can be read.
     pub(super) async fn readable<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
-        slot.unreadable |= self.loaded(slot).await.is_ok_and(|loaded| !loaded.is_readable());
-        let loaded = self.loaded(slot).await?;
-        if loaded.is_readable() { Ok(loaded) } else { Err(SessionError::Load(LoadError::Undecodable)) }
+        let Slot { state, ops, store_error, unreadable, .. } = slot;
+        self.load(state, ops, store_error).await?;
+        let loaded = state.loaded()?;
+        if loaded.is_readable() {
+            return Ok(loaded);
+        }
+        *unreadable = true;
+        Err(SessionError::Load(LoadError::Undecodable))
     }
 
     /// Loads what is not there yet, be it readable or not.
     pub(super) async fn loaded<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
-        if self.shared.closed.load(Ordering::Relaxed) {
-            return Err(SessionError::Closed);
-        }
         let Slot { state, ops, store_error, .. } = slot;
         self.load(state, ops, store_error).await?;
-        match state {
-            State::Open(machine) => match machine.access() {
-                Access::Ready(loaded) => Ok(loaded),
-                Access::Load(_) => Err(SessionError::Closed),
-            },
-            State::Closed | State::Failed(..) => Err(SessionError::Closed),
-        }
+        state.loaded()
     }
 
     async fn load(
@@ -69,6 +77,9 @@ impl Session {
         ops: &mut OpLog,
         store_error: &mut Option<StoreError>,
     ) -> Result<(), SessionError> {
+        if self.shared.closed.load(Ordering::Relaxed) {
+            return Err(SessionError::Closed);
+        }
         let sessions = &self.shared.sessions;
         let failed = {
             let mut access = match state {
