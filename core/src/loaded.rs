@@ -33,7 +33,7 @@ pub struct Loaded {
     pub(crate) edits: Edits,
     pub(crate) destroy: bool,
     pub(crate) elevate: bool,
-    pub(crate) login: Option<LoginMark>,
+    pub(crate) login: Option<Box<LoginMark>>,
     pub(crate) rotate: bool,
     pub(crate) lifetime: Option<Lifetime>,
     /// The lineage that a session has once it is made, where something was told of it.
@@ -255,7 +255,7 @@ impl Loaded {
         self.rotate = false;
         self.lifetime = lifetime;
         self.promised = None;
-        self.login = Some(LoginMark { principal, label, limit, carry, view });
+        self.login = Some(Box::new(LoginMark { principal, label, limit, carry, view }));
         Ok(())
     }
 
@@ -419,6 +419,11 @@ impl Loaded {
     /// Tells whether the commit has something to write for the data or the lifetime.
     pub(crate) fn is_changed(&self) -> bool {
         self.has_edits() || (self.promised.is_some() && self.record().is_none())
+    }
+
+    /// Tells whether nothing was asked for that the data or the record would hold.
+    pub(crate) fn is_only_read(&self) -> bool {
+        self.edits.is_empty() && self.lifetime.is_none() && self.promised.is_none()
     }
 
     pub(crate) fn has_edits(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::{
     loaded::Loaded,
     machine::{
         admission::{Admission, Arrival, Opened},
-        plan::start,
+        plan::{needs_nothing, start},
     },
     request::RequestInfo,
     step::{After, CommitError, CookieLine, Done, Step},
@@ -155,6 +155,21 @@ impl Session {
     /// Tells whether somebody asked for the data.
     pub fn is_accessed(&self) -> bool {
         self.shell.accessed
+    }
+
+    /// Returns what was noticed in the whole request so far.
+    pub fn events(&self) -> &Events {
+        &self.shell.events
+    }
+
+    /// Tells whether a commit at this time would do nothing, neither ask for an operation nor owe a cookie nor fail: who finds it so
+    /// need not move the session into one.
+    pub fn needs_nothing(&self, now: UnixTime) -> bool {
+        let is_at_rest = match &self.state {
+            State::Ready(loaded) => needs_nothing(&self.shell, loaded, now),
+            State::Admitting(_) | State::Unopened(_) => true,
+        };
+        is_at_rest && self.shell.owed.is_none()
     }
 
     /// Drops the edits, a rotation and a lifetime that were asked for, but never an end: for a request that failed.

@@ -10,12 +10,23 @@ use crate::{error::StoreError, session_error::SessionError};
 #[must_use = "send its `headers`, look at its `result`"]
 #[derive(Debug)]
 pub struct Report {
-    pub(crate) done: Option<Box<Done>>,
-    /// Nobody asked for the session: there is nothing to tell.
-    pub(crate) is_quiet: bool,
-    pub(crate) error: Option<SessionError>,
+    pub(crate) verdict: Verdict,
+    pub(crate) error: Option<Box<SessionError>>,
     pub(crate) ops: OpLog,
     pub(crate) store_error: Option<StoreError>,
+}
+
+/// How a request's session was settled.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// By a commit.
+    Done(Box<Done>),
+    /// It broke down.
+    None,
+    /// Nobody asked for the session: there is nothing to tell.
+    Quiet,
+    /// It was asked for, and needed nothing.
+    Read(Events),
 }
 
 /// Those of a request that never touched its session.
@@ -23,11 +34,11 @@ static NO_EVENTS: LazyLock<Events> = LazyLock::new(Events::default);
 
 impl Report {
     pub(crate) fn quiet() -> Self {
-        Self { done: None, is_quiet: true, error: None, ops: OpLog::default(), store_error: None }
+        Self { verdict: Verdict::Quiet, error: None, ops: OpLog::default(), store_error: None }
     }
 
     pub(crate) fn failed(error: SessionError) -> Self {
-        Self { error: Some(error), is_quiet: false, ..Self::quiet() }
+        Self { verdict: Verdict::None, error: Some(Box::new(error)), ..Self::quiet() }
     }
 
     pub(crate) fn interrupted() -> Self {
@@ -40,31 +51,34 @@ impl Report {
     ///
     /// [`SessionError`]: the response must not tell that the request succeeded.
     pub fn result(&self) -> Result<(), SessionError> {
-        self.error.clone().map_or(Ok(()), Err)
+        self.error.as_deref().cloned().map_or(Ok(()), Err)
     }
 
     /// Returns what came of the end that the request asked for, if it did. A commit that broke down is no end.
     pub fn end(&self) -> Option<End> {
-        self.done.as_ref().and_then(|done| done.end())
+        self.done().and_then(Done::end)
     }
 
     /// Returns what to do with the client's cookie.
     pub fn cookie(&self) -> CookieChange<'_> {
-        self.done.as_ref().map_or(CookieChange::Keep, |done| done.cookie())
+        self.done().map_or(CookieChange::Keep, Done::cookie)
     }
 
     /// Returns the headers to merge into the response, names in lower case.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         // A commit that broke down had something to commit.
-        let is_broken = matches!(self.error, Some(SessionError::Interrupted));
-        self.done.iter().flat_map(|done| done.headers()).chain(is_broken.then_some(("vary", "Cookie")))
+        let is_broken = matches!(self.error.as_deref(), Some(SessionError::Interrupted));
+        let is_accessed = is_broken || matches!(self.verdict, Verdict::Read(_));
+        self.done().into_iter().flat_map(Done::headers).chain(is_accessed.then_some(("vary", "Cookie")))
     }
 
     /// Returns what the engine noticed.
     pub fn events(&self) -> Option<&Events> {
-        match &self.done {
-            None => self.is_quiet.then_some(&*NO_EVENTS),
-            Some(done) => Some(done.events()),
+        match &self.verdict {
+            Verdict::Done(done) => Some(done.events()),
+            Verdict::None => None,
+            Verdict::Quiet => Some(&NO_EVENTS),
+            Verdict::Read(events) => Some(events),
         }
     }
 
@@ -76,6 +90,13 @@ impl Report {
     /// Returns the last failure of the store, also one that the request got over.
     pub fn store_error(&self) -> Option<&StoreError> {
         self.store_error.as_ref()
+    }
+
+    fn done(&self) -> Option<&Done> {
+        match &self.verdict {
+            Verdict::Done(done) => Some(done),
+            Verdict::None | Verdict::Quiet | Verdict::Read(_) => None,
+        }
     }
 }
 

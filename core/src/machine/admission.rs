@@ -41,14 +41,14 @@ use crate::{
 pub(crate) enum Opened {
     Absent,
     /// Nothing opens, but an end has something to strike: an expired record, or what an elevation made.
-    Dead(EndTarget),
+    Dead(Box<EndTarget>),
     /// The ticket was renewed away: what it stood for may live on, so that a write must not overwrite its cookie.
     Stale,
     /// Given up a moment ago, by a login, or by an elevation that made what stands here, or lost within the request; only
     /// an end follows that.
-    Superseded(Option<EndTarget>),
+    Superseded(Option<Box<EndTarget>>),
     Undecodable {
-        target: EndTarget,
+        target: Box<EndTarget>,
         error: DecodeError,
     },
     Live(Box<Admitted>),
@@ -84,11 +84,11 @@ impl Opened {
     }
 
     /// Where an end strikes.
-    pub(crate) fn end_target(self) -> Option<EndTarget> {
+    pub(crate) fn end_target(self) -> Option<Box<EndTarget>> {
         match self {
             Self::Live(admitted) => {
                 let Admitted { live: Live { key, version, .. }, loaded_at, .. } = *admitted;
-                Some(EndTarget { key, version: Some(version), loaded_at })
+                Some(Box::new(EndTarget { key, version: Some(version), loaded_at }))
             }
             Self::Dead(target) | Self::Superseded(Some(target)) | Self::Undecodable { target, .. } => Some(target),
             Self::Absent | Self::Ambiguous | Self::Stale | Self::Superseded(None) => None,
@@ -208,7 +208,7 @@ impl Admission {
         events: &mut Events,
     ) -> Arrival {
         let loaded_at = *self.since.get_or_insert(now);
-        let target = |key, version| EndTarget { key, version, loaded_at };
+        let target = |key, version| Box::new(EndTarget { key, version, loaded_at });
         let expires_in = found.as_ref().and_then(|stored| stored.expires_in);
         let opened = match Sight::of(policy, &self.ticket.key, found) {
             Sight::Moved(moved, _) if moved.closes_at.is_some_and(|at| at <= now) => {
@@ -250,7 +250,7 @@ impl Admission {
                         events.push(Event::BindingMismatch);
                         let target = target(live.key, Some(live.version));
                         if policy.binder.as_ref().is_some_and(Binder::destroys) && self.mismatched.is_none() {
-                            self.mismatched = Some(Box::new(target));
+                            self.mismatched = Some(target);
                             Opened::Absent
                         } else {
                             Opened::Dead(target)
@@ -279,7 +279,7 @@ impl Admission {
             self.mismatched = None;
         }
         if let Some(target) = &self.mismatched {
-            opened = Opened::Dead((**target).clone());
+            opened = Opened::Dead(target.clone());
         }
         if matches!(opened, Opened::Ambiguous) {
             events.push(Event::Ambiguous);

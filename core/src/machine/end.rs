@@ -92,7 +92,7 @@ impl Commit {
         let error = if self.job.unsettled.is_some() { CommitError::OutcomeUnknown } else { error };
         self.job.end = Some(End::Failed);
         let target = EndTarget { key, version: None, loaded_at: self.job.loaded_at };
-        let mut loaded = Loaded::new(Arc::clone(&self.shell.policy), Opened::Dead(target));
+        let mut loaded = Loaded::new(Arc::clone(&self.shell.policy), Opened::Dead(Box::new(target)));
         loaded.destroy();
         self.finish(Err(error), After::State(SessionState::Ready(loaded)))
     }

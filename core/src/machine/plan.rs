@@ -80,7 +80,8 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         job.standing = admitted.standing.clone();
         job.admitted = Some(admitted.live.key.clone());
     }
-    if let Some(LoginMark { principal, label, carry, limit, .. }) = login {
+    if let Some(login) = login {
+        let LoginMark { principal, label, carry, limit, .. } = *login;
         let old = opened.end_target().map(|target| Old { key: target.key, version: target.version });
         if old.is_some() {
             job.end = job.end.map(|_| End::Failed);
@@ -110,10 +111,17 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
             }
         }
         opened => match opened.end_target() {
-            Some(target) if plan == Plan::End => Commit { shell, job }.end(target),
+            Some(target) if plan == Plan::End => Commit { shell, job }.end(*target),
             _ => Commit { shell, job }.create(data),
         },
     }
+}
+
+/// Tells whether the commit has nothing to do, and nothing to tell.
+pub(crate) fn needs_nothing(shell: &Shell, loaded: &Loaded, now: UnixTime) -> bool {
+    let Loaded { destroy, elevate, rotate, .. } = *loaded;
+    let acts = destroy || elevate || rotate || loaded.login.is_some();
+    !acts && loaded.is_only_read() && plan(shell, loaded, now).is_none()
 }
 
 /// Tells whether a write makes a session where there is none.
@@ -185,13 +193,14 @@ fn plan(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<Plan> {
 /// Tells whether a session that was only read needs nothing more.
 fn is_at_rest(shell: &Shell, loaded: &Loaded, admitted: &Admitted, now: UnixTime) -> bool {
     let Admitted { live, expires_in, loaded_at, outdated, standing, .. } = admitted;
-    let Loaded { edits, lifetime, promised, .. } = loaded;
-    let is_only_read = edits.is_empty() && lifetime.is_none() && promised.is_none();
     let may_be_written = || {
         standing.first_of(live).is_some()
             || touch_of(&shell.policy, &live.record, now, *loaded_at, *expires_in).is_some()
     };
-    shell.jar.is_none() && is_only_read && !outdated && (shell.policy.is_late(*loaded_at, now) || !may_be_written())
+    shell.jar.is_none()
+        && loaded.is_only_read()
+        && !outdated
+        && (shell.policy.is_late(*loaded_at, now) || !may_be_written())
 }
 
 /// Draws the randomness that a commit may need, and no more.

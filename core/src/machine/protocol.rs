@@ -342,7 +342,7 @@ impl Commit {
             // A login follows elevations to end what they made: the request is not admitted to that.
             (Some(key), None) if is_login => {
                 let target = EndTarget { key, version: None, loaded_at: self.job.loaded_at };
-                let opened = Opened::Superseded(Some(target));
+                let opened = Opened::Superseded(Some(Box::new(target)));
                 After::State(SessionState::Ready(Loaded::new(Arc::clone(&self.shell.policy), opened)))
             }
             (Some(key), _) => Admission::again(key, standing),

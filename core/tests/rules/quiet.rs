@@ -1,9 +1,9 @@
 //! A request that never touches its session costs nothing.
 
 use allocation_counter::measure;
-use cloakroom_core::{CookieChange, RequestInfo, Step};
+use cloakroom_core::{CookieChange, Lifetime, Loaded, Login, RequestInfo, Step};
 
-use crate::common::{HOUR, MINUTE, NoEntropy, World};
+use crate::common::{HOUR, MINUTE, NoEntropy, World, add};
 
 /// What may stand in a request's `Cookie` lines.
 fn cases(w: &mut World) -> Vec<(&'static str, Vec<String>)> {
@@ -111,7 +111,7 @@ fn a_response_that_sets_or_used_a_cookie_says_so_to_caches() {
     assert_eq!(names(&done), "set-cookie,cache-control,vary");
     assert!(done.headers().any(|header| header == ("cache-control", "no-store")));
     assert_eq!(names(&w.visit(&mut jar, |_| ())), "vary");
-    let done = w.visit(&mut jar, cloakroom_core::Loaded::destroy);
+    let done = w.visit(&mut jar, Loaded::destroy);
     assert_eq!(names(&done), "set-cookie,cache-control,vary");
 }
 
@@ -123,4 +123,31 @@ fn a_session_knows_whether_somebody_asked_for_it() {
     assert!(!session.is_accessed());
     let _ = session.access();
     assert!(session.is_accessed());
+}
+
+#[test]
+fn a_session_that_was_only_read_needs_nothing() {
+    let mut w = World::new();
+    let jar = w.session_of("ada");
+    let mut needs_nothing = |cookie: &str, edit: fn(&mut Loaded)| w.slow(cookie, edit).needs_nothing(w.now());
+    for cookie in ["", "__Host-id=nothing", &jar] {
+        assert!(needs_nothing(cookie, |_| ()), "{cookie}");
+        assert!(needs_nothing(cookie, |loaded| assert_eq!(loaded.get::<i64>("m"), Ok(None))), "{cookie}");
+        assert!(!needs_nothing(cookie, |loaded| loaded.insert("n", &7).unwrap()), "{cookie}");
+        assert!(!needs_nothing(cookie, |loaded| loaded.login("bob", Login::new()).unwrap()), "{cookie}");
+        assert!(!needs_nothing(cookie, Loaded::destroy), "{cookie}");
+    }
+    assert!(!needs_nothing(&jar, Loaded::rotate));
+    assert!(!needs_nothing(&jar, |loaded| loaded.elevate().unwrap()));
+    assert!(!needs_nothing(&jar, |loaded| loaded.set_lifetime(Lifetime::new(MINUTE, HOUR)).unwrap()));
+    w.pass(20 * MINUTE);
+    assert!(!w.slow(&jar, |_| ()).needs_nothing(w.now()), "a touch is due");
+}
+
+#[test]
+fn a_session_that_owes_a_cookie_needs_a_commit() {
+    let mut w = World::new();
+    let session = w.slow("", add(1));
+    let session = w.commit(session).reopen();
+    assert!(!session.needs_nothing(w.now()));
 }

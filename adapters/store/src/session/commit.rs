@@ -26,7 +26,7 @@ use crate::{
     driver::drive,
     entropy::OsEntropy,
     error::StoreError,
-    report::{OpLog, Report},
+    report::{OpLog, Report, Verdict},
     session_error::SessionError,
     sessions::Sessions,
 };
@@ -154,19 +154,31 @@ impl Session {
 
     /// Takes the machine out of the handle and lets it decide.
     fn close(&self, slot: &mut Slot, finish: Finish) -> Closing {
-        let (mut machine, error) = match mem::replace(&mut slot.state, State::Closed) {
+        let Slot { state, ops, store_error, end_refused, unreadable } = slot;
+        let (machine, error) = match state {
             State::Closed => return Closing::Settled(Report::failed(SessionError::Closed)),
-            State::Failed(machine, error) => (machine, Some(self.failure(error))),
+            State::Failed(machine, error) => (machine, Some(self.failure(error.clone()))),
             State::Open(machine) => (machine, None),
         };
         if finish == Finish::DropEdits {
             machine.drop_edits();
         }
         // What was served without a session is no failure of the request, but for an end.
-        let error = error.filter(|error| slot.end_refused || !matches!(error, SessionError::Unavailable));
-        let error = error.or(slot.unreadable.then_some(SessionError::Load(LoadError::Undecodable)));
-        let seen = Seen { ops: slot.ops, store_error: slot.store_error.take(), error };
-        match machine.commit(self.shared.sessions.now(), &mut OsEntropy) {
+        let error = error.filter(|error| *end_refused || !matches!(error, SessionError::Unavailable));
+        let error = error.or(unreadable.then_some(SessionError::Load(LoadError::Undecodable)));
+        let (ops, store_error, error) = (*ops, store_error.take(), error.map(Box::new));
+        let now = self.shared.sessions.now();
+        if machine.needs_nothing(now) {
+            let events = *machine.events();
+            self.shared.sessions.counters().count_events(&events);
+            *state = State::Closed;
+            return Closing::Settled(Report { verdict: Verdict::Read(events), error, ops, store_error });
+        }
+        let (State::Failed(machine, _) | State::Open(machine)) = mem::replace(state, State::Closed) else {
+            return Closing::Settled(Report::failed(SessionError::Closed));
+        };
+        let seen = Seen { ops, store_error, error };
+        match machine.commit(now, &mut OsEntropy) {
             Step::Done(done) => Closing::Settled(self.report(Box::new(done), seen)),
             Step::Io(io) => Closing::Driven(io, seen),
         }
@@ -180,10 +192,10 @@ impl Session {
     fn report(&self, done: Box<Done>, seen: Seen) -> Report {
         let Seen { ops, store_error, error } = seen;
         // An end is what can be done about a record that does not decode.
-        let error = error.filter(|error| !(done.end().is_some() && matches!(error, SessionError::Load(_))));
-        let error = error.or_else(|| done.result().err().map(SessionError::Commit));
+        let error = error.filter(|error| !(done.end().is_some() && matches!(**error, SessionError::Load(_))));
+        let error = error.or_else(|| done.result().err().map(|error| Box::new(SessionError::Commit(error))));
         self.shared.sessions.counters().count_events(done.events());
-        Report { done: Some(done), is_quiet: false, error, ops, store_error }
+        Report { verdict: Verdict::Done(done), error, ops, store_error }
     }
 }
 
@@ -198,7 +210,7 @@ enum Closing {
 struct Seen {
     ops: OpLog,
     store_error: Option<StoreError>,
-    error: Option<SessionError>,
+    error: Option<Box<SessionError>>,
 }
 
 /// A commit on its way; resolves to its [`Report`]. Dropping it stops nothing of it: what is left is spawned then,

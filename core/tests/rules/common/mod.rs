@@ -158,7 +158,14 @@ impl World {
 
     pub(crate) fn start(&mut self, session: Session) -> Step {
         let now = self.now();
-        session.commit(now, &mut self.entropy)
+        let (needs_nothing, events) = (session.needs_nothing(now), *session.events());
+        let step = session.commit(now, &mut self.entropy);
+        if needs_nothing {
+            let Step::Done(done) = &step else { panic!("it needs an operation") };
+            let told = (done.result(), done.end(), done.cookie(), done.events());
+            assert_eq!(told, (Ok(()), None, CookieChange::Keep, &events));
+        }
+        step
     }
 
     /// Does the operation that a step asks for.
