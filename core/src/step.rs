@@ -9,7 +9,7 @@ use crate::{
     event::Events,
     machine::{
         admission::{Admitted, read_again},
-        protocol::Machine,
+        protocol::Commit,
     },
     op::{Op, Outcome},
     session::{Session, Shell, State},
@@ -51,18 +51,18 @@ impl Step {
 /// stays, nothing more is, and no cookie is sent.
 #[must_use = "do `op` and call `resume` with its outcome"]
 pub struct Io {
-    pub(crate) machine: Box<Machine>,
+    pub(crate) commit: Box<Commit>,
 }
 
 impl Io {
     /// Returns the operation to do.
     pub fn op(&self) -> &Op {
-        self.machine.op()
+        self.commit.op()
     }
 
     /// Hands over how the operation ended. An outcome that the operation cannot have fails the commit.
     pub fn resume(self, outcome: Outcome, now: UnixTime) -> Step {
-        self.machine.resume(outcome, now)
+        self.commit.resume(outcome, now)
     }
 }
 
@@ -86,7 +86,7 @@ pub struct Done {
 pub(crate) enum After {
     State(State),
     /// What was written is the new base; it is decoded only if the request goes on.
-    Written(Box<Admitted>),
+    Written(Admitted),
 }
 
 impl Done {
@@ -139,7 +139,7 @@ impl Done {
     pub fn reopen(self) -> Session {
         let state = match self.after {
             After::State(state) => state,
-            After::Written(admitted) => read_again(&self.shell.policy, *admitted),
+            After::Written(admitted) => read_again(&self.shell.policy, admitted),
         };
         Session::from_parts(self.shell, state)
     }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Commit {
-    pub(crate) fn create(self, data: Data) -> Step {
+    pub(crate) fn create(self: Box<Self>, data: Data) -> Step {
         let record = self.job.first_record(&self.shell.policy, data);
         match self.job.fresh(&self.shell.policy, record) {
             Ok(fresh) => {
@@ -28,7 +28,7 @@ impl Commit {
         }
     }
 
-    pub(crate) fn created(mut self, fresh: Fresh, version: Version) -> Step {
+    pub(crate) fn created(mut self: Box<Self>, fresh: Fresh, version: Version) -> Step {
         self.shell.events.push(Event::Created);
         self.shell.owe(&fresh.key, fresh.line);
         let Draft { record, value, .. } = fresh.draft;
@@ -37,27 +37,32 @@ impl Commit {
     }
 
     /// Writes a record, edits done, over the version that was read.
-    pub(crate) fn change(self, live: Live) -> Step {
+    pub(crate) fn change(self: Box<Self>, live: Live) -> Step {
         match self.job.draft(&self.shell.policy, &live.key, live.record) {
             Ok(draft) => self.replace(Attempt { key: live.key, version: live.version, draft }),
             Err(error) => self.fail(error, Some(live.key)),
         }
     }
 
-    fn replace(self, attempt: Attempt) -> Step {
+    fn replace(self: Box<Self>, attempt: Attempt) -> Step {
         let Attempt { key, version, draft: Draft { value, ttl, .. } } = &attempt;
         let op = Op::Replace { key: key.clone(), version: version.clone(), value: value.clone(), ttl: *ttl };
         self.ask(op, State::Changing(attempt))
     }
 
-    pub(crate) fn changed(mut self, attempt: Attempt, version: Version) -> Step {
+    pub(crate) fn changed(mut self: Box<Self>, attempt: Attempt, version: Version) -> Step {
         self.job.unsettled = None;
         let Attempt { key, draft: Draft { record, value, .. }, .. } = attempt;
         let sent = self.job.sent;
         self.settled(Live { key, version, value, record }, sent)
     }
 
-    pub(crate) fn saw_change(mut self, key: StoreKey, found: Option<Stored>, attempt: Option<Attempt>) -> Step {
+    pub(crate) fn saw_change(
+        mut self: Box<Self>,
+        key: StoreKey,
+        found: Option<Stored>,
+        attempt: Option<Attempt>,
+    ) -> Step {
         let mut live = match Sight::of(&self.shell.policy, &key, found) {
             // What was written may have gone on under another key before this one was removed.
             Sight::Absent if self.job.unsettled.is_some() => return self.fail(CommitError::OutcomeUnknown, Some(key)),

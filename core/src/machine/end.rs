@@ -19,14 +19,14 @@ use crate::{
 };
 
 impl Commit {
-    pub(crate) fn end(self, target: EndTarget) -> Step {
+    pub(crate) fn end(self: Box<Self>, target: EndTarget) -> Step {
         match target.version {
             Some(version) => self.strike(target.key, version),
             None => self.hop(target.key, Why::End),
         }
     }
 
-    fn strike(self, key: StoreKey, version: Version) -> Step {
+    fn strike(self: Box<Self>, key: StoreKey, version: Version) -> Step {
         if !self.shell.policy.codec.has_markers() {
             return self.ask(Op::Remove { key: key.clone(), version }, State::Ending(key));
         }
@@ -36,7 +36,7 @@ impl Commit {
         }
     }
 
-    pub(crate) fn saw_end(mut self, key: StoreKey, found: Option<Stored>) -> Step {
+    pub(crate) fn saw_end(mut self: Box<Self>, key: StoreKey, found: Option<Stored>) -> Step {
         let (version, error) = match Sight::of(&self.shell.policy, &key, found) {
             // A pointer or a tombstone may have run out meanwhile.
             Sight::Absent if self.is_late() => return self.fail_end(CommitError::TooLate, key),
@@ -63,7 +63,7 @@ impl Commit {
         }
     }
 
-    pub(crate) fn ended(mut self, end: End) -> Step {
+    pub(crate) fn ended(mut self: Box<Self>, end: End) -> Step {
         self.job.unsettled = None;
         self.job.end = Some(end);
         let event = match end {
@@ -88,7 +88,7 @@ impl Commit {
     }
 
     /// The end is tried again by the next commit of this request.
-    pub(crate) fn fail_end(mut self, error: CommitError, key: StoreKey) -> Step {
+    pub(crate) fn fail_end(mut self: Box<Self>, error: CommitError, key: StoreKey) -> Step {
         let error = if self.job.unsettled.is_some() { CommitError::OutcomeUnknown } else { error };
         self.job.end = Some(End::Failed);
         let target = EndTarget { key, version: None, loaded_at: self.job.loaded_at };

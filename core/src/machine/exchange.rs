@@ -21,19 +21,19 @@ use crate::{
 
 impl Commit {
     /// Writes the record, edits done, under a new id; then the old key must lead to it.
-    pub(crate) fn renew(self, reason: Reason, live: Live) -> Step {
+    pub(crate) fn renew(self: Box<Self>, reason: Reason, live: Live) -> Step {
         let Live { key, version, mut record, .. } = live;
         self.job.inherit(&self.shell.policy, reason, key.clone(), &mut record);
         self.open(reason, record, Some(Old { key, version: Some(version) }))
     }
 
     /// Writes the record of a sign-in under a new id; then the session before it must end.
-    pub(crate) fn login(self, old: Option<Old>, data: Data) -> Step {
+    pub(crate) fn login(self: Box<Self>, old: Option<Old>, data: Data) -> Step {
         let record = self.job.first_record(&self.shell.policy, data);
         self.open(Reason::Login, record, old)
     }
 
-    fn open(self, reason: Reason, record: Box<Record>, old: Option<Old>) -> Step {
+    fn open(self: Box<Self>, reason: Reason, record: Box<Record>, old: Option<Old>) -> Step {
         let written_at = self.job.now;
         match self.job.fresh(&self.shell.policy, record) {
             Ok(fresh) => {
@@ -46,7 +46,7 @@ impl Commit {
     }
 
     /// Puts the new key into the user's index, before anybody can be told of it.
-    pub(crate) fn enroll(self, exchange: Exchange) -> Step {
+    pub(crate) fn enroll(self: Box<Self>, exchange: Exchange) -> Step {
         let record = &exchange.fresh.draft.record;
         let Some(index) = self.index_of(record) else { return self.swing(exchange) };
         // A node may let it live for longer than this one, and a record that is written again for as long as a request takes.
@@ -59,7 +59,7 @@ impl Commit {
         record.sign_in.as_ref().map(|sign_in| self.shell.policy.keys.index_key(&sign_in.principal))
     }
 
-    pub(crate) fn swing(self, exchange: Exchange) -> Step {
+    pub(crate) fn swing(self: Box<Self>, exchange: Exchange) -> Step {
         let Some(old) = &exchange.old else { return self.publish(exchange) };
         let key = old.key.clone();
         let Some(version) = old.version.clone() else { return self.look(key, Why::Swing(exchange)) };
@@ -72,7 +72,7 @@ impl Commit {
         }
     }
 
-    pub(crate) fn saw_swing(mut self, found: Option<Stored>, mut exchange: Exchange) -> Step {
+    pub(crate) fn saw_swing(mut self: Box<Self>, found: Option<Stored>, mut exchange: Exchange) -> Step {
         let Some(Old { key, version }) = exchange.old.take() else { return self.publish(exchange) };
         let sight = Sight::of(&self.shell.policy, &key, found);
         let back = |mut exchange: Exchange, version| {
@@ -137,13 +137,13 @@ impl Commit {
     }
 
     /// Follows to where the session went that is to give way.
-    fn pursue(mut self, key: StoreKey, exchange: Exchange) -> Step {
+    fn pursue(mut self: Box<Self>, key: StoreKey, exchange: Exchange) -> Step {
         self.job.unsettled = None;
         self.hop(key.clone(), Why::Swing(Exchange { old: Some(Old { key, version: None }), ..exchange }))
     }
 
     /// The session that a login was to end is gone: nothing of it is carried over.
-    fn alone(mut self, exchange: Exchange, end: End) -> Step {
+    fn alone(mut self: Box<Self>, exchange: Exchange, end: End) -> Step {
         self.job.unsettled = None;
         self.job.end = self.job.end.map(|_| end);
         if self.job.carry.keys.is_empty() {
@@ -158,7 +158,7 @@ impl Commit {
     }
 
     /// Makes the record under the new id another one.
-    fn rewrite(self, record: Box<Record>, exchange: Exchange) -> Step {
+    fn rewrite(self: Box<Self>, record: Box<Record>, exchange: Exchange) -> Step {
         match self.job.fresh(&self.shell.policy, record) {
             Ok(fresh) => {
                 let written_at = self.job.now;
@@ -169,7 +169,7 @@ impl Commit {
     }
 
     /// Writes the record under its new id again, over whatever try of ours is there.
-    fn refresh(self, exchange: Exchange) -> Step {
+    fn refresh(self: Box<Self>, exchange: Exchange) -> Step {
         let Some(version) = exchange.version.clone() else { return self.fall_back(exchange) };
         let Fresh { key, draft: Draft { value, ttl, .. }, .. } = &exchange.fresh;
         let op = Op::Replace { key: key.clone(), version, value: value.clone(), ttl: *ttl };
@@ -177,7 +177,7 @@ impl Commit {
     }
 
     /// The old key is never made to lead to a record that is not known to hold what was last written.
-    pub(crate) fn saw_fresh(mut self, found: Option<Stored>, mut exchange: Exchange) -> Step {
+    pub(crate) fn saw_fresh(mut self: Box<Self>, found: Option<Stored>, mut exchange: Exchange) -> Step {
         let is_written = found.as_ref().is_some_and(|found| found.value == exchange.fresh.draft.value);
         match Sight::of(&self.shell.policy, &exchange.fresh.key, found) {
             Sight::Record(live) => {
@@ -199,13 +199,13 @@ impl Commit {
     }
 
     /// Removes a record that was told to nobody: the old key surely does not lead to it, and never will.
-    fn abandon(mut self, exchange: Exchange, next: Next) -> Step {
+    fn abandon(mut self: Box<Self>, exchange: Exchange, next: Next) -> Step {
         self.job.unsettled = None;
         self.remove(exchange, next)
     }
 
     /// Removes what nothing leads to, from its index too.
-    pub(crate) fn remove(self, exchange: Exchange, next: Next) -> Step {
+    pub(crate) fn remove(self: Box<Self>, exchange: Exchange, next: Next) -> Step {
         let Exchange { fresh: Fresh { key, draft, .. }, version, .. } = exchange;
         let index = self.index_of(&draft.record);
         match version {
@@ -218,20 +218,20 @@ impl Commit {
     }
 
     /// Takes a key out of an index, if there is one. A key that stays is found out by who lists it.
-    pub(crate) fn unenroll(self, member: StoreKey, index: Option<StoreKey>, next: Next) -> Step {
+    pub(crate) fn unenroll(self: Box<Self>, member: StoreKey, index: Option<StoreKey>, next: Next) -> Step {
         match index {
             Some(index) => self.ask(Op::Unenroll { index, member }, State::Unenrolling(next)),
             None => self.proceed(next),
         }
     }
 
-    pub(crate) fn fall_back(self, exchange: Exchange) -> Step {
+    pub(crate) fn fall_back(self: Box<Self>, exchange: Exchange) -> Step {
         self.give_up(CommitError::Store, exchange)
     }
 
     /// The exchange cannot be done. What nothing leads to is removed: before the swing, and where a login would leave a
     /// tombstone that leads nowhere.
-    pub(crate) fn give_up(self, error: CommitError, exchange: Exchange) -> Step {
+    pub(crate) fn give_up(self: Box<Self>, error: CommitError, exchange: Exchange) -> Step {
         let old = exchange.old_key();
         match exchange.reason {
             Reason::Login => {
@@ -243,14 +243,14 @@ impl Commit {
     }
 
     /// Was the exchange not asked for, then the rest is done without it.
-    pub(crate) fn cannot_exchange(self, error: CommitError, old: Option<StoreKey>) -> Step {
+    pub(crate) fn cannot_exchange(self: Box<Self>, error: CommitError, old: Option<StoreKey>) -> Step {
         match old {
             Some(old) if self.job.auto && self.job.unsettled.is_none() => self.look(old, Why::Change(None)),
             old => self.fail(error, old),
         }
     }
 
-    pub(crate) fn follow_edits(mut self, key: StoreKey) -> Step {
+    pub(crate) fn follow_edits(mut self: Box<Self>, key: StoreKey) -> Step {
         if self.job.changed {
             return self.hop(key, Why::Change(None));
         }
@@ -258,7 +258,7 @@ impl Commit {
         self.finish_again(key)
     }
 
-    pub(crate) fn publish(mut self, exchange: Exchange) -> Step {
+    pub(crate) fn publish(mut self: Box<Self>, exchange: Exchange) -> Step {
         self.job.unsettled = None;
         let Exchange { reason, fresh, version, old, written_at } = exchange;
         let Fresh { key, line, draft: Draft { record, value, .. } } = fresh;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Commit {
-    pub(crate) fn count(self, exchange: Exchange) -> Step {
+    pub(crate) fn count(self: Box<Self>, exchange: Exchange) -> Step {
         match &self.job.entry {
             Some(sign_in) => {
                 let step = Listing::start(Arc::clone(&self.shell.policy), sign_in.principal.clone(), self.job.replaced);
@@ -24,7 +24,7 @@ impl Commit {
         }
     }
 
-    pub(crate) fn counted(self, exchange: Exchange, step: RosterStep<Vec<Listed>>) -> Step {
+    pub(crate) fn counted(self: Box<Self>, exchange: Exchange, step: RosterStep<Vec<Listed>>) -> Step {
         let mut listed = match step {
             RosterStep::Io(io) => {
                 let op = io.op().clone();
@@ -56,7 +56,7 @@ impl Commit {
         }
     }
 
-    fn expel(self, exchange: Exchange, mut rest: Vec<Handle>) -> Step {
+    fn expel(self: Box<Self>, exchange: Exchange, mut rest: Vec<Handle>) -> Step {
         let (Some(handle), Some(sign_in)) = (rest.pop(), &self.job.entry) else { return self.swing(exchange) };
         let policy = Arc::clone(&self.shell.policy);
         let step =
@@ -64,7 +64,7 @@ impl Commit {
         self.expelled(exchange, step, rest)
     }
 
-    pub(crate) fn expelled(self, exchange: Exchange, step: RosterStep<u64>, rest: Vec<Handle>) -> Step {
+    pub(crate) fn expelled(self: Box<Self>, exchange: Exchange, step: RosterStep<u64>, rest: Vec<Handle>) -> Step {
         match step {
             RosterStep::Io(io) => {
                 let op = io.op().clone();

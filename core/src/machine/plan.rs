@@ -89,7 +89,7 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         job.entry = Some(SignIn { label, ..SignIn::new(principal, now) });
         job.carry = carry;
         job.limit = limit;
-        return Commit { shell, job }.login(old, data);
+        return Commit::new(shell, job).login(old, data);
     }
     if plan == Plan::End {
         job.recreate = changed.then(|| core::mem::take(&mut data));
@@ -99,7 +99,7 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
             let Admitted { mut live, expires_in, .. } = *admitted;
             live.record.data = data;
             job.expires_in = expires_in;
-            let commit = Commit { shell, job };
+            let commit = Commit::new(shell, job);
             match plan {
                 Plan::Elevate => commit.renew(Reason::Elevation, live),
                 Plan::Renew { .. } => commit.renew(Reason::Renewal, live),
@@ -111,8 +111,8 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
             }
         }
         opened => match opened.end_target() {
-            Some(target) if plan == Plan::End => Commit { shell, job }.end(*target),
-            _ => Commit { shell, job }.create(data),
+            Some(target) if plan == Plan::End => Commit::new(shell, job).end(*target),
+            _ => Commit::new(shell, job).create(data),
         },
     }
 }

@@ -57,16 +57,19 @@ use crate::{
     value::Stored,
 };
 
-/// A commit that waits for an operation.
-pub(crate) struct Machine {
-    commit: Commit,
-    op: Op,
+/// A commit on its way: boxed once, and handed on from step to step.
+pub(crate) struct Commit {
+    pub(crate) shell: Shell,
+    pub(crate) job: Box<Job>,
+    /// The operation that it waits for.
+    op: Option<Op>,
     /// What the store is asked in its place, where sessions are held in cookies.
     asked: Option<Box<Op>>,
     state: State,
 }
 
 /// Which operation is under way, with what is needed to go on.
+#[derive(Default)]
 pub(crate) enum State {
     /// The key that is removed and its index.
     Abandoning(StoreKey, Option<StoreKey>, Next),
@@ -80,6 +83,8 @@ pub(crate) enum State {
     Enrolling(Exchange),
     /// The user's oldest sessions end, one of these handles after the other.
     Expelling(Exchange, RosterIo<u64>, Vec<Handle>),
+    #[default]
+    Idle,
     Looking(StoreKey, Why),
     Opening(Exchange),
     Presenting(Live, StoreKey),
@@ -90,16 +95,21 @@ pub(crate) enum State {
     Unenrolling(Next),
 }
 
-impl Machine {
+impl Commit {
+    pub(crate) fn new(shell: Shell, job: Box<Job>) -> Box<Self> {
+        Box::new(Self { shell, job, op: None, asked: None, state: State::Idle })
+    }
+
     pub(crate) fn op(&self) -> &Op {
-        self.asked.as_deref().unwrap_or(&self.op)
+        // An `Io` is made where one was asked for.
+        self.asked.as_deref().or(self.op.as_ref()).unwrap_or_else(|| unreachable!("a wait without an operation"))
     }
 
     /// Takes the outcome of the operation.
-    pub(crate) fn resume(mut self, outcome: Outcome, now: UnixTime) -> Step {
-        self.commit.job.now = now;
+    pub(crate) fn resume(mut self: Box<Self>, outcome: Outcome, now: UnixTime) -> Step {
+        self.job.now = now;
         if !self.op().admits(&outcome) {
-            return self.commit.unexpected(self.state);
+            return self.unexpected();
         }
         match self.asked.take() {
             Some(asked) => self.answer(Some((*asked, outcome))),
@@ -107,30 +117,25 @@ impl Machine {
         }
     }
 
-    /// Asks the store, or the jar where sessions are held in cookies.
-    fn ask(self) -> Step {
-        if self.commit.shell.jar.is_some() { self.answer(None) } else { Step::Io(Io { machine: Box::new(self) }) }
-    }
-
-    fn answer(mut self, part: Option<(Op, Outcome)>) -> Step {
-        let Commit { shell, job } = &mut self.commit;
-        let answer = match &mut shell.jar {
-            Some(jar) => jar.answer(&shell.policy, &self.op, part, job.id.as_ref(), job.now),
-            None => Answer::Is(Outcome::Failed),
+    fn answer(mut self: Box<Self>, part: Option<(Op, Outcome)>) -> Step {
+        let Self { shell, job, op, .. } = &mut *self;
+        let answer = match (&mut shell.jar, op) {
+            (Some(jar), Some(op)) => jar.answer(&shell.policy, op, part, job.id.as_ref(), job.now),
+            _ => Answer::Is(Outcome::Failed),
         };
         match answer {
             Answer::Ask(op) => {
                 self.asked = Some(op);
-                Step::Io(Io { machine: Box::new(self) })
+                Step::Io(Io { commit: self })
             }
             Answer::Is(outcome) => self.settle(outcome),
         }
     }
 
-    fn settle(self, outcome: Outcome) -> Step {
-        let Self { mut commit, op, state, .. } = self;
+    fn settle(self: Box<Self>, outcome: Outcome) -> Step {
+        let mut commit = self;
         let now = commit.job.now;
-        match (state, outcome) {
+        match (core::mem::take(&mut commit.state), outcome) {
             (State::Creating(fresh), Outcome::Done(version)) => commit.created(fresh, version),
             (State::Creating(_), Outcome::Exists) => commit.fail(CommitError::IdCollision, None),
             // Under an id that nobody was told, what may have been written is out of reach and expires.
@@ -179,10 +184,14 @@ impl Machine {
 
             (State::Swinging(exchange), Outcome::Done(_) | Outcome::Removed) => commit.publish(exchange),
             (State::Swinging(exchange), Outcome::Conflict(Some(found))) => commit.saw_swing(Some(found), exchange),
-            (State::Swinging(exchange), Outcome::Conflict(None)) => commit.look(op.key().clone(), Why::Swing(exchange)),
+            (State::Swinging(exchange), Outcome::Conflict(None)) => {
+                let key = commit.op().key().clone();
+                commit.look(key, Why::Swing(exchange))
+            }
             (State::Swinging(exchange), Outcome::Unknown) => {
                 commit.job.unsettled = Some(0);
-                commit.look(op.key().clone(), Why::Swing(exchange))
+                let key = commit.op().key().clone();
+                commit.look(key, Why::Swing(exchange))
             }
             (State::Swinging(exchange), Outcome::Absent) => commit.saw_swing(None, exchange),
             (State::Swinging(exchange), Outcome::Failed) => commit.fall_back(exchange),
@@ -251,20 +260,18 @@ impl Machine {
             }
             (State::Touching(live), _) => commit.rested(live),
 
-            (state, _) => commit.unexpected(state),
+            (state, _) => {
+                commit.state = state;
+                commit.unexpected()
+            }
         }
     }
 }
 
-/// The commit's verbs: each asks for one operation, or finishes.
-pub(crate) struct Commit {
-    pub(crate) shell: Shell,
-    pub(crate) job: Box<Job>,
-}
-
+/// Its verbs: each asks for one operation, or finishes.
 impl Commit {
     /// Goes on after something that nothing depends on.
-    pub(crate) fn proceed(self, next: Next) -> Step {
+    pub(crate) fn proceed(self: Box<Self>, next: Next) -> Step {
         match next {
             Next::Again(key) => self.finish_again(key),
             Next::Ended(end) => self.ended(end),
@@ -275,7 +282,7 @@ impl Commit {
         }
     }
 
-    pub(crate) fn ask(mut self, op: Op, state: State) -> Step {
+    pub(crate) fn ask(mut self: Box<Self>, op: Op, state: State) -> Step {
         // What a limit of sessions costs has bounds of its own, and what is done is not undone for the index.
         let is_counted =
             !matches!(state, State::Counting(..) | State::Enrolling(_) | State::Expelling(..) | State::Unenrolling(_));
@@ -287,15 +294,16 @@ impl Commit {
                 _ => self.fail(CommitError::Contention, Some(op.key().clone())),
             };
         }
-        Machine { commit: self, op, asked: None, state }.ask()
+        (self.op, self.asked, self.state) = (Some(op), None, state);
+        if self.shell.jar.is_some() { self.answer(None) } else { Step::Io(Io { commit: self }) }
     }
 
-    pub(crate) fn look(self, key: StoreKey, why: Why) -> Step {
+    pub(crate) fn look(self: Box<Self>, key: StoreKey, why: Why) -> Step {
         self.ask(Op::Load { key: key.clone() }, State::Looking(key, why))
     }
 
     /// Follows a pointer: at commit also one that has closed, for the request was admitted before.
-    pub(crate) fn hop(mut self, key: StoreKey, why: Why) -> Step {
+    pub(crate) fn hop(mut self: Box<Self>, key: StoreKey, why: Why) -> Step {
         self.job.hops += 1;
         self.job.standing.hops += 1;
         if self.job.hops <= MAX_HOPS + 1 {
@@ -309,7 +317,7 @@ impl Commit {
         }
     }
 
-    fn saw(self, key: StoreKey, found: Option<Stored>, why: Why) -> Step {
+    fn saw(self: Box<Self>, key: StoreKey, found: Option<Stored>, why: Why) -> Step {
         match why {
             Why::Change(attempt) => self.saw_change(key, found, attempt),
             Why::End => self.saw_end(key, found),
@@ -317,7 +325,7 @@ impl Commit {
         }
     }
 
-    pub(crate) fn lost(mut self, key: StoreKey) -> Step {
+    pub(crate) fn lost(mut self: Box<Self>, key: StoreKey) -> Step {
         self.job.unsettled = None;
         if self.job.auto && !self.job.changed {
             return self.finish_again(key);
@@ -326,7 +334,7 @@ impl Commit {
     }
 
     /// Fails the commit; the session is looked up again if the request goes on.
-    pub(crate) fn fail(mut self, error: CommitError, key: Option<StoreKey>) -> Step {
+    pub(crate) fn fail(mut self: Box<Self>, error: CommitError, key: Option<StoreKey>) -> Step {
         let error = if self.job.unsettled.is_some() { CommitError::OutcomeUnknown } else { error };
         if error == CommitError::Lost {
             self.shell.events.push(Event::Lost);
@@ -352,8 +360,8 @@ impl Commit {
         self.finish(if is_nobodys { Ok(()) } else { Err(error) }, after)
     }
 
-    fn unexpected(self, state: State) -> Step {
-        let key = match state {
+    fn unexpected(mut self: Box<Self>) -> Step {
+        let key = match core::mem::take(&mut self.state) {
             State::Ending(key) | State::Looking(key, Why::End) => {
                 return self.fail_end(CommitError::UnexpectedOutcome, key);
             }
@@ -369,13 +377,13 @@ impl Commit {
             | State::Refreshing(exchange)
             | State::Swinging(exchange) => exchange.old_key(),
             State::Unenrolling(next) => return self.proceed(next),
-            State::Abandoning(..) | State::Creating(_) => None,
+            State::Abandoning(..) | State::Creating(_) | State::Idle => None,
         };
         self.fail(CommitError::UnexpectedOutcome, key)
     }
 
     /// All is done that can be; the session is looked up again if the request goes on.
-    pub(crate) fn finish_again(self, key: StoreKey) -> Step {
+    pub(crate) fn finish_again(self: Box<Self>, key: StoreKey) -> Step {
         let standing = self.job.standing.clone();
         self.finish(Ok(()), Admission::again(key, standing))
     }
@@ -385,7 +393,7 @@ impl Commit {
         After::State(SessionState::Ready(Loaded::new(Arc::clone(&self.shell.policy), Opened::Absent)))
     }
 
-    pub(crate) fn finish(mut self, result: Result<(), CommitError>, after: After) -> Step {
+    pub(crate) fn finish(mut self: Box<Self>, result: Result<(), CommitError>, after: After) -> Step {
         if self.job.replays > 0 {
             self.shell.events.push(Event::Conflict(self.job.replays));
         }

@@ -19,12 +19,12 @@ use crate::{
 
 impl Commit {
     /// A change or a renewal is done.
-    pub(crate) fn settled(mut self, live: Live, written_at: UnixTime) -> Step {
+    pub(crate) fn settled(mut self: Box<Self>, live: Live, written_at: UnixTime) -> Step {
         self.job.written_at = Some(written_at);
         self.rest(live)
     }
 
-    pub(crate) fn rest(self, live: Live) -> Step {
+    pub(crate) fn rest(self: Box<Self>, live: Live) -> Step {
         match self.job.standing.first_of(&live) {
             _ if self.is_late() => self.rested(live),
             Some(predecessor) => {
@@ -35,7 +35,7 @@ impl Commit {
         }
     }
 
-    pub(crate) fn saw_predecessor(self, live: Live, key: StoreKey, found: Stored) -> Step {
+    pub(crate) fn saw_predecessor(self: Box<Self>, live: Live, key: StoreKey, found: Stored) -> Step {
         let (moved, version) = match Sight::of(&self.shell.policy, &key, Some(found)) {
             Sight::Moved(moved, version) if moved.to == live.key && moved.closes_at.is_none() => (moved, version),
             Sight::Moved(moved, _) if moved.to == live.key => return self.clear_predecessor(live),
@@ -48,7 +48,7 @@ impl Commit {
         }
     }
 
-    pub(crate) fn clear_predecessor(self, mut live: Live) -> Step {
+    pub(crate) fn clear_predecessor(self: Box<Self>, mut live: Live) -> Step {
         let Live { key, version, .. } = &live;
         let (key, version) = (key.clone(), version.clone());
         live.record.predecessor = None;
@@ -67,7 +67,7 @@ impl Commit {
     }
 
     /// Extends the time to live if that adds enough, and nothing else has written the record.
-    pub(crate) fn touch(self, live: Live) -> Step {
+    pub(crate) fn touch(self: Box<Self>, live: Live) -> Step {
         let Job { now, loaded_at, expires_in, written_at, .. } = *self.job;
         let due = touch_of(&self.shell.policy, &live.record, now, loaded_at, expires_in);
         let Some(ttl) = due.filter(|_| written_at.is_none()) else { return self.rested(live) };
@@ -76,7 +76,7 @@ impl Commit {
     }
 
     /// The request's session lives on.
-    pub(crate) fn rested(self, live: Live) -> Step {
+    pub(crate) fn rested(self: Box<Self>, live: Live) -> Step {
         let Job { written_at, loaded_at, expires_in, .. } = *self.job;
         let (expires_in, loaded_at) = match written_at {
             None => (expires_in, loaded_at),
@@ -85,7 +85,7 @@ impl Commit {
         let standing = self.job.standing.clone();
         let epoch = self.shell.jar.as_ref().and_then(|jar| jar.epoch_of(live.record.lineage)?);
         let admitted = Admitted { live, expires_in, loaded_at, outdated: false, standing, epoch };
-        self.finish(Ok(()), After::Written(Box::new(admitted)))
+        self.finish(Ok(()), After::Written(admitted))
     }
 }
 

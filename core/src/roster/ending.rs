@@ -170,7 +170,7 @@ impl Ending {
             Sight::Undecodable(_, error) => return self.leave(RosterError::Undecodable(error), now),
         };
         let job = Box::new(Job::new(self.nonce, now, now));
-        let commit = Commit { shell: Shell::of_engine(Arc::clone(&self.policy)), job };
+        let commit = Commit::new(Shell::of_engine(Arc::clone(&self.policy)), job);
         let step = commit.end(EndTarget { key, version: Some(version), loaded_at: now });
         self.goes_on(member, step, now)
     }

@@ -13,9 +13,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "a login publishes its ticket once the session before it has ended",
         edit: Edit {
             file: EXCHANGE,
-            find: "    pub(crate) fn swing(self, exchange: Exchange) -> Step {
+            find: "    pub(crate) fn swing(self: Box<Self>, exchange: Exchange) -> Step {
 ",
-            replace: "    pub(crate) fn swing(self, exchange: Exchange) -> Step {
+            replace: "    pub(crate) fn swing(self: Box<Self>, exchange: Exchange) -> Step {
         if exchange.reason == Reason::Login {
             return self.publish(exchange);
         }
@@ -64,12 +64,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edit: Edit {
             file: PROTOCOL,
             find: "                commit.job.unsettled = Some(0);
-                commit.look(op.key().clone(), Why::Swing(exchange))",
+                let key = commit.op().key().clone();
+                commit.look(key, Why::Swing(exchange))",
             replace: "                if exchange.reason == Reason::Login {
                     return commit.publish(exchange);
                 }
                 commit.job.unsettled = Some(0);
-                commit.look(op.key().clone(), Why::Swing(exchange))",
+                let key = commit.op().key().clone();
+                commit.look(key, Why::Swing(exchange))",
         },
         bounds: &[],
         plan: || requests(&[Login], 1),

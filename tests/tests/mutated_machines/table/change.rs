@@ -86,10 +86,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "what cannot be settled is OutcomeUnknown, never a plain failure",
         edit: Edit {
             file: PROTOCOL,
-            find: "    pub(crate) fn fail(mut self, error: CommitError, key: Option<StoreKey>) -> Step {
+            find: "    pub(crate) fn fail(mut self: Box<Self>, error: CommitError, key: Option<StoreKey>) -> Step {
         let error = if self.job.unsettled.is_some() { CommitError::OutcomeUnknown } else { error };
 ",
-            replace: "    pub(crate) fn fail(mut self, error: CommitError, key: Option<StoreKey>) -> Step {
+            replace: "    pub(crate) fn fail(mut self: Box<Self>, error: CommitError, key: Option<StoreKey>) -> Step {
 ",
         },
         bounds: &[],

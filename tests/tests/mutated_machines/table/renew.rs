@@ -146,7 +146,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edit: Edit {
             file: PROTOCOL,
             find: "                commit.job.unsettled = Some(0);
-                commit.look(op.key().clone(), Why::Swing(exchange))",
+                let key = commit.op().key().clone();
+                commit.look(key, Why::Swing(exchange))",
             replace: "                commit.publish(exchange)",
         },
         bounds: &[],
