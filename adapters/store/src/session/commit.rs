@@ -119,8 +119,8 @@ impl Session {
     /// dropped first, as when a client hangs up, what is left is spawned on the runtime, so that nothing is cut in half.
     pub fn commit(session: &Self, finish: Finish) -> Commit {
         let sessions = &session.shared.sessions;
-        let this = session.clone();
         let Some(mut slot) = session.shared.slot.try_lock() else {
+            let this = session.clone();
             // A clone is loading. Wait for it where a client that hangs up cuts nothing.
             return Commit::of(sessions, async move {
                 let sessions = &this.shared.sessions;
@@ -147,7 +147,7 @@ impl Session {
             return Commit(Progress::Ready(Some(Report::quiet())));
         }
         match session.close(&mut slot, finish) {
-            Closing::Driven(io, seen) => Commit::of(sessions, this.drive(io, seen)),
+            Closing::Driven(io, seen) => Commit::of(sessions, session.clone().drive(io, seen)),
             Closing::Settled(report) => Commit(Progress::Ready(Some(report))),
         }
     }
@@ -168,7 +168,8 @@ impl Session {
         let error = error.or(unreadable.then_some(SessionError::Load(LoadError::Undecodable)));
         let (ops, store_error, error) = (*ops, store_error.take(), error.map(Box::new));
         let now = self.shared.sessions.now();
-        if machine.needs_nothing(now) {
+        // Where nobody asked for it, a clone was just looking whether somebody did.
+        if machine.is_accessed() && machine.needs_nothing(now) {
             let events = *machine.events();
             self.shared.sessions.counters().count_events(&events);
             *state = State::Closed;
