@@ -1,12 +1,11 @@
 //! What is stored under a key: a record, a pointer to its successor, or a tombstone.
 
-use core::{fmt, time::Duration};
+use core::{array, fmt, time::Duration};
 
 use crate::{
     binding::Bound, data::Data, id::StoreKey, json::Json, lifetime::Lifetime, limits::NONCES_KEPT, principal::SignIn,
     time::UnixTime,
 };
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 /// Anything that the protocol stores under a key.
 #[derive(Clone, Debug)]
@@ -140,22 +139,23 @@ impl Nonce {
     }
 
     pub(crate) fn from_chars(text: &[u8]) -> Option<Self> {
-        let mut bytes = [0; Self::LEN];
-        let len = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
-        (len == Self::LEN).then_some(Self(bytes))
+        let chars = text.try_into().ok().filter(is_text)?;
+        // They say two bits more than there are: the last two, which are zero.
+        let bits = chars.iter().fold(0, |bits, byte| bits << 6 | u128::from(VALUES[usize::from(*byte)]));
+        Some(Self(((bits >> 2) as u64).to_be_bytes()))
     }
 
-    /// Writes the text.
-    pub(crate) fn text<'t>(&self, text: &'t mut [u8; Self::CHARS]) -> &'t str {
-        // 8 bytes are 11 characters of ASCII, so neither step fails.
-        let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(self.0, text);
-        str::from_utf8(text).unwrap_or_default()
+    /// Returns the characters of the text.
+    pub(crate) fn chars(&self) -> [u8; Self::CHARS] {
+        let bits = u128::from(u64::from_be_bytes(self.0)) << 2;
+        array::from_fn(|at| CHARS[(bits >> (6 * (Self::CHARS - 1 - at))) as usize % CHARS.len()])
     }
 }
 
 impl fmt::Display for Nonce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text(&mut [0; Self::CHARS]))
+        // They are ASCII.
+        f.write_str(str::from_utf8(&self.chars()).unwrap_or_default())
     }
 }
 
@@ -168,33 +168,36 @@ pub struct Nonces {
     len: u8,
 }
 
-/// The bytes that are characters of base64url.
-const IS_URL_SAFE: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        byte += 1;
+/// The characters of base64url, in the order of what they stand for.
+const CHARS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// What each byte stands for, and more than any where it is none of those.
+const VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < CHARS.len() {
+        values[CHARS[value] as usize] = value as u8;
+        value += 1;
     }
-    table
+    values
 };
+
+/// Tells whether that is a nonce as text.
+fn is_text(chars: &[u8; Nonce::CHARS]) -> bool {
+    // All are looked at: no branch is cheaper than many. The last two bits are beyond the nonce.
+    let value = |byte: &u8| VALUES[usize::from(*byte)];
+    chars.iter().fold(value(&chars[Nonce::CHARS - 1]) << 6, |all, byte| all | value(byte)) < 64
+}
 
 impl Nonces {
     /// Adds the newest, dropping the oldest when there are too many.
     pub fn push(&mut self, nonce: Nonce) {
-        let mut chars = [0; Nonce::CHARS];
-        nonce.text(&mut chars);
-        self.push_unchecked(chars);
+        self.push_unchecked(nonce.chars());
     }
 
     /// Adds the newest as text; `None` where that is no nonce.
     pub(crate) fn push_chars(&mut self, text: &[u8]) -> Option<()> {
-        let chars: [u8; Nonce::CHARS] = text.try_into().ok()?;
-        // All are looked at: no branch is cheaper than many.
-        let are_url_safe = chars.iter().fold(true, |all, byte| all & IS_URL_SAFE[usize::from(*byte)]);
-        // The last character is of four bits: of those that end with two zero bits.
-        let is_canonical = b"AEIMQUYcgkosw048".contains(&chars[Nonce::CHARS - 1]);
-        (are_url_safe && is_canonical).then(|| self.push_unchecked(chars))
+        text.try_into().ok().filter(is_text).map(|chars| self.push_unchecked(chars))
     }
 
     fn push_unchecked(&mut self, chars: [u8; Nonce::CHARS]) {
@@ -219,9 +222,7 @@ impl Nonces {
 
     /// Tells whether a commit is among them.
     pub fn contains(&self, nonce: Nonce) -> bool {
-        let mut chars = [0; Nonce::CHARS];
-        nonce.text(&mut chars);
-        self.texts().contains(&chars)
+        self.texts().contains(&nonce.chars())
     }
 }
 
@@ -249,8 +250,29 @@ impl Unknown {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+
     use super::{Nonce, Nonces};
     use crate::limits::NONCES_KEPT;
+
+    /// What base64 takes as a nonce.
+    fn oracle(text: &[u8]) -> Option<Nonce> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(Nonce::from_bytes)
+    }
+
+    #[test]
+    fn a_nonce_is_base64url() {
+        for at in 0..8 * Nonce::LEN {
+            for bits in [1 << at, !(1 << at), 0x1ffe_0304_fbff_07f8_u64.rotate_left(at as u32)] {
+                let nonce = Nonce::from_bytes(bits.to_be_bytes());
+                let text = nonce.to_string();
+                assert_eq!(text, BASE64_URL_SAFE_NO_PAD.encode(nonce.as_bytes()));
+                assert_eq!(Nonce::from_text(&text), Some(nonce));
+                assert_eq!(Nonce::from_text(&format!("{text}A")), None);
+            }
+        }
+    }
 
     #[test]
     fn a_nonce_that_is_kept_as_text_is_one() {
@@ -262,10 +284,11 @@ mod tests {
                 other[at] = byte;
                 let mut nonces = Nonces::default();
                 let is_taken = nonces.push_chars(&other).is_some();
-                assert_eq!(nonces.iter().next(), Nonce::from_chars(&other), "{}", other.escape_ascii());
+                assert_eq!(Nonce::from_chars(&other), oracle(&other), "{}", other.escape_ascii());
+                assert_eq!(nonces.iter().next(), oracle(&other), "{}", other.escape_ascii());
                 taken += usize::from(is_taken);
             }
-            assert_eq!(Nonces::default().push_chars(&text[..at]), None);
+            assert_eq!((Nonce::from_chars(&text[..at]), Nonces::default().push_chars(&text[..at])), (None, None));
         }
         assert_eq!(taken, 10 * 64 + 16);
     }

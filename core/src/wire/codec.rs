@@ -139,7 +139,7 @@ impl Codec for JsonCodec {
 
     fn decode(&self, _key: &StoreKey, value: &Value) -> Result<Entry, DecodeError> {
         if let Some(record) = usual::record(value) {
-            return Ok(Entry::Record(Box::new(record)));
+            return Ok(Entry::Record(record));
         }
         let mut fields = Fields::read(value.as_bytes())?;
         let format: u32 = fields.number("format")?;
@@ -165,21 +165,17 @@ fn write(entry: &Entry) -> Vec<u8> {
         Entry::Record(record) => 512 + record.data.size_hint(),
     };
     let mut out = Out(Vec::with_capacity(size));
-    out.0.extend_from_slice(b"{\"format\":");
-    push_number(&mut out.0, FORMAT.into());
     let unknown = match entry {
         Entry::Ended(ended) => {
-            out.text("kind", "ended");
-            out.nonce("by", ended.by);
-            out.text("cause", cause_name(ended.cause));
-            out.number("at", ended.at.as_millis());
-            ended.next.iter().for_each(|next| out.text("next", next.as_str()));
+            out.nonce("{\"format\":1,\"kind\":\"ended\",\"by\":", ended.by);
+            out.text(",\"cause\":", cause_name(ended.cause));
+            out.number(",\"at\":", ended.at.as_millis());
+            ended.next.iter().for_each(|next| out.text(",\"next\":", next.as_str()));
             None
         }
         Entry::Moved(moved) => {
-            out.text("kind", "moved");
-            out.text("to", moved.to.as_str());
-            moved.closes_at.iter().for_each(|at| out.number("closes_at", at.as_millis()));
+            out.text("{\"format\":1,\"kind\":\"moved\",\"to\":", moved.to.as_str());
+            moved.closes_at.iter().for_each(|at| out.number(",\"closes_at\":", at.as_millis()));
             Some(&moved.unknown)
         }
         Entry::Record(record) => {
@@ -202,68 +198,62 @@ struct Out(Vec<u8>);
 
 impl Out {
     fn record(&mut self, record: &Record) {
-        self.text("kind", "record");
-        self.number("created", record.created.as_millis());
-        self.number("deadline", record.deadline.as_millis());
-        self.number("idle", millis(record.idle));
-        self.raw("persistent", if record.persistent { "true" } else { "false" });
-        self.number("issued", record.issued.as_millis());
-        self.nonce("lineage", record.lineage);
+        self.number("{\"format\":1,\"kind\":\"record\",\"created\":", record.created.as_millis());
+        self.number(",\"deadline\":", record.deadline.as_millis());
+        self.number(",\"idle\":", millis(record.idle));
+        self.raw(",\"persistent\":", if record.persistent { "true" } else { "false" });
+        self.number(",\"issued\":", record.issued.as_millis());
+        self.nonce(",\"lineage\":", record.lineage);
         if let Some(binding) = &record.binding {
-            self.text("binding", &binding.to_text());
+            self.text(",\"binding\":", &binding.to_text());
         }
         if let Some(sign_in) = &record.sign_in {
-            self.raw("principal", sign_in.principal.as_json().as_str());
-            self.number("since", sign_in.since.as_millis());
-            self.number("authenticated", sign_in.authenticated.as_millis());
+            self.raw(",\"principal\":", sign_in.principal.as_json().as_str());
+            self.number(",\"since\":", sign_in.since.as_millis());
+            self.number(",\"authenticated\":", sign_in.authenticated.as_millis());
             if let Some(label) = &sign_in.label {
-                self.text("label", label.as_str());
+                self.text(",\"label\":", label.as_str());
             }
         }
-        self.number("commits", record.commits);
-        self.name("nonces");
-        self.0.push(b'[');
+        self.number(",\"commits\":", record.commits);
+        self.raw(",\"nonces\":", "[");
         for (index, nonce) in record.nonces.texts().iter().enumerate() {
-            self.0.extend_from_slice(if index > 0 { b",\"" } else { b"\"" });
-            self.0.extend_from_slice(nonce);
-            self.0.push(b'"');
+            self.nonce_chars(if index > 0 { "," } else { "" }, nonce);
         }
         self.0.push(b']');
         if let Some(predecessor) = &record.predecessor {
-            self.text("predecessor", predecessor.as_str());
+            self.text(",\"predecessor\":", predecessor.as_str());
         }
-        self.number("schema", record.schema.into());
-        self.name("data");
+        self.number(",\"schema\":", record.schema.into());
+        self.raw(",\"data\":", "");
         record.data.write(&mut self.0);
     }
 
-    /// Appends a name of ours, which needs no escapes.
-    fn name(&mut self, name: &str) {
-        self.0.extend_from_slice(b",\"");
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
-    }
-
-    fn nonce(&mut self, name: &str, nonce: Nonce) {
-        // It needs no escapes either.
-        self.name(name);
-        self.0.push(b'"');
-        self.0.extend_from_slice(nonce.text(&mut [0; Nonce::CHARS]).as_bytes());
-        self.0.push(b'"');
-    }
-
-    fn number(&mut self, name: &str, number: u64) {
-        self.name(name);
-        push_number(&mut self.0, number);
-    }
-
-    fn raw(&mut self, name: &str, text: &str) {
-        self.name(name);
+    /// Appends a text of JSON and what follows it.
+    fn raw(&mut self, before: &str, text: &str) {
+        self.0.extend_from_slice(before.as_bytes());
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    fn text(&mut self, name: &str, text: &str) {
-        self.name(name);
+    fn number(&mut self, before: &str, number: u64) {
+        self.0.extend_from_slice(before.as_bytes());
+        push_number(&mut self.0, number);
+    }
+
+    fn nonce(&mut self, before: &str, nonce: Nonce) {
+        self.nonce_chars(before, &nonce.chars());
+    }
+
+    fn nonce_chars(&mut self, before: &str, chars: &[u8; Nonce::CHARS]) {
+        self.0.extend_from_slice(before.as_bytes());
+        // They need no escapes.
+        let mut quoted = [b'"'; Nonce::CHARS + 2];
+        quoted[1..=Nonce::CHARS].copy_from_slice(chars);
+        self.0.extend_from_slice(&quoted);
+    }
+
+    fn text(&mut self, before: &str, text: &str) {
+        self.0.extend_from_slice(before.as_bytes());
         push_text(&mut self.0, text.as_bytes());
     }
 }

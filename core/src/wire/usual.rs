@@ -4,8 +4,7 @@ use core::time::Duration;
 
 use crate::{
     data::{Data, Slots},
-    lifetime::Lifetime,
-    record::{Nonce, Record},
+    record::{Nonce, Nonces, Record, Unknown},
     time::UnixTime,
     value::Value,
     wire::{codec::MAX_COMMITS, text::Reader},
@@ -13,49 +12,68 @@ use crate::{
 
 /// Reads a record that has its fields in the order in which they are written, no blanks, and none of those that are not
 /// always there. `None` says nothing of any other.
-pub(super) fn record(value: &Value) -> Option<Record> {
+pub(super) fn record(value: &Value) -> Option<Box<Record>> {
     let mut text = Text(value.as_bytes());
     text.take(b"{\"format\":1,\"kind\":\"record\",\"created\":")?;
     let created = UnixTime::from_millis(text.number()?);
-    let mut record = Record::new(created, Lifetime::new(Duration::ZERO, Duration::ZERO));
     text.take(b",\"deadline\":")?;
-    record.deadline = UnixTime::from_millis(text.number()?);
+    let deadline = UnixTime::from_millis(text.number()?);
     text.take(b",\"idle\":")?;
-    record.idle = Duration::from_millis(text.number()?);
+    let idle = Duration::from_millis(text.number()?);
     text.take(b",\"persistent\":")?;
-    record.persistent = text.take(b"true").is_some();
-    if !record.persistent {
+    let persistent = text.take(b"true").is_some();
+    if !persistent {
         text.take(b"false")?;
     }
     text.take(b",\"issued\":")?;
-    record.issued = UnixTime::from_millis(text.number()?);
+    let issued = UnixTime::from_millis(text.number()?);
     text.take(b",\"lineage\":")?;
-    record.lineage = text.nonce()?;
-    text.take(b",\"commits\":")?;
-    record.commits = text.number().filter(|&commits| commits <= MAX_COMMITS)?;
+    let (lineage, end) = text.nonce()?;
+    let lineage = Nonce::from_chars(lineage).filter(|_| end == b',')?;
+    text.take(b"\"commits\":")?;
+    let commits = text.number().filter(|&commits| commits <= MAX_COMMITS)?;
     text.take(b",\"nonces\":[")?;
+    let mut nonces = Nonces::default();
     if text.take(b"]").is_none() {
         loop {
-            record.nonces.push_chars(text.nonce_chars()?)?;
-            if text.take(b"]").is_some() {
-                break;
+            let (nonce, end) = text.nonce()?;
+            nonces.push_chars(nonce)?;
+            match end {
+                b',' => {}
+                b']' => break,
+                _ => return None,
             }
-            text.take(b",")?;
         }
     }
     text.take(b",\"schema\":")?;
-    record.schema = text.number()?.try_into().ok()?;
+    let schema = text.number()?.try_into().ok()?;
     text.take(b",\"data\":")?;
     let mut reader = Reader::at_place(value.as_bytes(), value.len() - text.0.len());
     // Blanks before it are for the other way.
     text.take(b"{")?;
     let slots = Slots::read(&mut reader, 0).ok()?;
-    record.data = Data::of(value, slots).ok()?;
     if !reader.takes(b'}') {
         return None;
     }
     reader.end().ok()?;
-    Some(record)
+    let data = Data::of(value, slots).ok()?;
+    // In its place at once.
+    Some(Box::new(Record {
+        created,
+        deadline,
+        idle,
+        persistent,
+        issued,
+        lineage,
+        binding: None,
+        sign_in: None,
+        commits,
+        nonces,
+        predecessor: None,
+        schema,
+        data,
+        unknown: Unknown::default(),
+    }))
 }
 
 /// What is left.
@@ -68,32 +86,22 @@ impl<'a> Text<'a> {
     }
 
     fn number(&mut self) -> Option<u64> {
-        let (first, mut rest) = self.0.split_first()?;
-        let digit = |byte: &u8| byte.checked_sub(b'0').filter(|digit| *digit < 10).map(u64::from);
-        let mut number = digit(first)?;
-        while let Some((byte, more)) = rest.split_first() {
-            let Some(digit) = digit(byte) else { break };
-            // No number of two digits begins with a zero.
-            if number == 0 {
-                return None;
-            }
-            number = number.checked_mul(10)?.checked_add(digit)?;
-            rest = more;
-        }
-        self.0 = rest;
-        Some(number)
+        let digits = self.0.iter().map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10);
+        let add =
+            |(number, len): (u64, usize), digit| (number.wrapping_mul(10).wrapping_add(u64::from(digit)), len + 1);
+        let (number, len) = digits.fold((0, 0), add);
+        // No number of two digits begins with a zero; one of nineteen is no more than there can be.
+        let is_number = len == 1 || (1..20).contains(&len) && self.0.first() != Some(&b'0');
+        self.0 = self.0.get(len..)?;
+        is_number.then_some(number)
     }
 
-    fn nonce(&mut self) -> Option<Nonce> {
-        self.nonce_chars().and_then(Nonce::from_chars)
-    }
-
-    fn nonce_chars(&mut self) -> Option<&'a [u8]> {
-        self.take(b"\"")?;
-        let (text, rest) = self.0.split_at_checked(Nonce::CHARS)?;
+    /// Reads the text of a nonce, unchecked, and what comes after it.
+    fn nonce(&mut self) -> Option<(&'a [u8; Nonce::CHARS], u8)> {
+        let (text, rest) = self.0.split_first_chunk::<{ Nonce::CHARS + 3 }>()?;
+        let [b'"', nonce @ .., b'"', end] = text else { return None };
         self.0 = rest;
-        self.take(b"\"")?;
-        Some(text)
+        Some((nonce, *end))
     }
 }
 
@@ -131,7 +139,7 @@ mod tests {
         for commits in [0, 1, 2, 20] {
             let text = text(commits);
             let record = record(&Value::from(text.clone())).unwrap();
-            assert_eq!(JsonCodec.encode(&key(), &Entry::Record(Box::new(record))).unwrap(), text);
+            assert_eq!(JsonCodec.encode(&key(), &Entry::Record(record)).unwrap(), text);
         }
     }
 
@@ -150,7 +158,7 @@ mod tests {
                         let found = record(&Value::from(broken.clone()));
                         read[usize::from(found.is_some())] += 1;
                         let Some(found) = found else { continue };
-                        let written = JsonCodec.encode(&key(), &Entry::Record(Box::new(found))).unwrap();
+                        let written = JsonCodec.encode(&key(), &Entry::Record(found)).unwrap();
                         // A blank before it sends it the other way.
                         let spaced = Value::from([b" ", &*broken].concat());
                         let Entry::Record(other) = JsonCodec.decode(&key(), &spaced).unwrap() else {
