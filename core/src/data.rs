@@ -1,7 +1,7 @@
 //! A session's data: string keys to JSON values, decoded when asked for, copied as bytes when unchanged.
 
 use core::{fmt, iter, ops::Range};
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use serde::{
     Serialize,
@@ -126,16 +126,26 @@ impl Data {
 
     /// Appends all values as one JSON object.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        let separators = iter::once(b'{').chain(iter::repeat(b','));
-        let mut is_empty = true;
-        for ((key, raw), separator) in self.iter_bytes().zip(separators) {
-            out.push(separator);
-            push_text(out, key);
-            out.push(b':');
-            out.extend_from_slice(raw);
-            is_empty = false;
+        let start = out.len();
+        let mut rest = &*self.base.slots;
+        let bytes = self.base.bytes();
+        for (key, change) in &self.changed {
+            let (before, after) = rest.split_at(rest.partition_point(|slot| slot.key(bytes) < key.as_bytes()));
+            self.base.write(before, out);
+            rest = match after {
+                [slot, after @ ..] if slot.key(bytes) == key.as_bytes() => after,
+                _ => after,
+            };
+            if let Some(value) = change {
+                push_member(out, key.as_bytes(), value.as_str().as_bytes());
+            }
         }
-        out.extend_from_slice(if is_empty { b"{}" } else { b"}" });
+        self.base.write(rest, out);
+        match out.get_mut(start) {
+            Some(comma) => *comma = b'{',
+            None => out.push(b'{'),
+        }
+        out.push(b'}');
     }
 
     /// Returns about how many bytes they are as JSON.
@@ -198,9 +208,37 @@ impl Base {
     }
 
     fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let bytes = self.bytes.as_ref().map(Value::as_bytes).unwrap_or_default();
+        let bytes = self.bytes();
         self.slots.iter().map(|slot| (slot.key(bytes), slot.value.of(bytes)))
     }
+
+    /// Appends values, each after a comma.
+    fn write(&self, slots: &[Slot], out: &mut Vec<u8>) {
+        let bytes = self.bytes();
+        // Those that stand one after the other as they are written are copied in one piece.
+        for run in slots.chunk_by(|a, b| a.is_compact() && b.is_compact() && b.key.start.wrapping_sub(a.value.end) == 2)
+        {
+            match run {
+                [first, ..] if first.is_compact() => {
+                    let place = Place { start: first.key.start - 1, end: run[run.len() - 1].value.end };
+                    out.push(b',');
+                    out.extend_from_slice(place.of(bytes));
+                }
+                _ => run.iter().for_each(|slot| push_member(out, slot.key(bytes), slot.value.of(bytes))),
+            }
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.as_ref().map(Value::as_bytes).unwrap_or_default()
+    }
+}
+
+fn push_member(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    out.push(b',');
+    push_text(out, key);
+    out.push(b':');
+    out.extend_from_slice(value);
 }
 
 /// A key and a value.
@@ -218,6 +256,11 @@ impl Slot {
             Some(key) => key,
             None => self.key.of(bytes),
         }
+    }
+
+    /// Tells whether the key stands there as it is written, with nothing but a colon before the value.
+    fn is_compact(&self) -> bool {
+        self.escaped.is_none() && self.value.start - self.key.end == 2
     }
 }
 
@@ -255,22 +298,73 @@ impl Slots {
     /// Reads an object that begins so many bytes after the reader's text begins in the bytes that are kept.
     pub(crate) fn read(reader: &mut Reader<'_>, offset: usize) -> Result<Self, NotJson> {
         let mut found = Self { slots: Vec::with_capacity(USUAL_VALUES), is_sorted: true, is_broken: false };
-        let mut last: Option<Cow<'_, [u8]>> = None;
+        let mut last = &[][..];
         reader.object(|reader, key| {
-            let Ok(name) = key.bytes() else {
-                found.is_broken = true;
-                return reader.value().map(drop);
-            };
-            found.is_sorted &= last.as_ref().is_none_or(|last| **last < *name);
-            let value = reader.value()?;
+            let mut escaped = None;
+            if key.has_escapes {
+                let Ok(name) = key.bytes() else {
+                    found.is_broken = true;
+                    return reader.value().map(drop);
+                };
+                escaped = Some(name.into());
+            }
+            // One with escapes is sorted in.
+            found.is_sorted &= escaped.is_none() && last < key.raw;
+            last = key.raw;
             found.slots.push(Slot {
-                key: Place::new(key.start..key.start + key.len(), offset)?,
-                escaped: key.has_escapes.then(|| name.as_ref().into()),
-                value: Place::new(value, offset)?,
+                key: Place::new(key.start..key.start + key.raw.len(), offset)?,
+                escaped,
+                value: Place::new(reader.value()?, offset)?,
             });
-            last = Some(name);
             Ok::<(), NotJson>(())
         })?;
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// Writes it value by value.
+    fn oracle(data: &Data) -> String {
+        let members = data.iter().map(|(key, raw)| format!("{}:{raw}", serde_json::to_string(key).unwrap()));
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+    }
+
+    #[test]
+    fn what_is_copied_in_one_piece_is_what_is_written_value_by_value() {
+        let texts = [
+            r#"{}"#,
+            r#"{"a":1,"b":"2","c":[3, 3],"d":{}}"#,
+            r#"{ "a":1,"b":2 ,"c":3, "d":4}"#,
+            r#"{"a" :1,"b": 2,"c":3,"d":4}"#,
+            r#"{"d":4,"b":2,"c":3,"a":1}"#,
+            r#"{"a":1,"\u0062":2,"c":3,"\n":4,"\"":5}"#,
+            "{\"\":0,\"a\":1,\"\u{e9}\":2}",
+        ];
+        let keys = ["", "\n", "a", "b", "d", "e", "\u{e9}"];
+        for text in texts {
+            for before in ["", "xyz"] {
+                let value = Value::from([before, text].concat().as_bytes());
+                let read = Data::from_json(&value, before.len()..value.len()).unwrap();
+                // Each key is left alone, set or removed.
+                for mut changes in 0..3_usize.pow(keys.len() as u32) {
+                    let mut data = read.clone();
+                    for key in keys {
+                        match changes % 3 {
+                            0 => {}
+                            1 => data.set(key, Json::parse("0").unwrap()),
+                            _ => data.remove(key),
+                        }
+                        changes /= 3;
+                    }
+                    let mut out = Vec::new();
+                    data.write(&mut out);
+                    assert_eq!(String::from_utf8(out).unwrap(), oracle(&data), "{text}");
+                }
+            }
+        }
     }
 }

@@ -12,18 +12,14 @@ pub(crate) struct NotJson;
 /// A text between quotes, as it stands there.
 #[derive(Clone, Copy)]
 pub(crate) struct Quoted<'a> {
-    raw: &'a [u8],
+    pub(crate) raw: &'a [u8],
     pub(crate) start: usize,
     pub(crate) has_escapes: bool,
 }
 
 impl<'a> Quoted<'a> {
-    pub(crate) fn len(&self) -> usize {
-        self.raw.len()
-    }
-
     /// Returns the bytes of what it says. They are UTF-8 if all of the text is.
-    pub(crate) fn bytes(&self) -> Result<Cow<'a, [u8]>, NotJson> {
+    pub(crate) fn bytes(self) -> Result<Cow<'a, [u8]>, NotJson> {
         if self.has_escapes {
             return self.read().map(|text| Cow::Owned(text.into_owned().into_bytes()));
         }
@@ -31,7 +27,7 @@ impl<'a> Quoted<'a> {
     }
 
     /// Returns what it says.
-    pub(crate) fn read(&self) -> Result<Cow<'a, str>, NotJson> {
+    pub(crate) fn read(self) -> Result<Cow<'a, str>, NotJson> {
         if self.has_escapes {
             let quoted = [b"\"", self.raw, b"\""].concat();
             return serde_json::from_slice(&quoted).map(Cow::Owned).map_err(|_| NotJson);
@@ -104,10 +100,9 @@ impl<'a> Reader<'a> {
             let name = self.text()?;
             self.expect(b':')?;
             field(self, name)?;
-            if self.takes(b'}') {
+            if self.ends(b'}')? {
                 return Ok(());
             }
-            self.expect(b',')?;
         }
     }
 
@@ -122,23 +117,31 @@ impl<'a> Reader<'a> {
         }
         loop {
             element(self)?;
-            if self.takes(b']') {
+            if self.ends(b']')? {
                 return Ok(());
             }
-            self.expect(b',')?;
         }
     }
 
     /// Reads a value of any kind, and returns where it stands.
     pub(crate) fn value(&mut self) -> Result<Range<usize>, NotJson> {
-        let mut byte = self.next().ok_or(NotJson)?;
+        let byte = self.next().ok_or(NotJson)?;
         let start = self.at;
+        match byte {
+            // Most are.
+            b'"' => self.pass_text().map(drop)?,
+            _ => self.pass_value(byte)?,
+        }
+        Ok(start..self.at)
+    }
+
+    /// Goes over a value that begins with a byte.
+    #[inline(never)]
+    fn pass_value(&mut self, mut byte: u8) -> Result<(), NotJson> {
         // No recursion: who wrote the text says how deep it goes.
         loop {
             match byte {
-                b'"' => {
-                    self.text()?;
-                }
+                b'"' => self.pass_text().map(drop)?,
                 b'{' | b'[' => {
                     let is_object = byte == b'{';
                     self.at += 1;
@@ -155,7 +158,7 @@ impl<'a> Reader<'a> {
                 _ => return Err(NotJson),
             }
             loop {
-                let Some(&is_object) = self.open.last() else { return Ok(start..self.at) };
+                let Some(&is_object) = self.open.last() else { return Ok(()) };
                 match self.next() {
                     Some(b',') => {
                         self.at += 1;
@@ -173,11 +176,30 @@ impl<'a> Reader<'a> {
 
     /// Reads a text.
     pub(crate) fn text(&mut self) -> Result<Quoted<'a>, NotJson> {
+        let start = self.at + 1;
+        let has_escapes = self.pass_text()?;
+        let raw = self.bytes.get(start..self.at - 1).ok_or(NotJson)?;
+        Ok(Quoted { raw, start, has_escapes })
+    }
+
+    /// Goes over a text, and tells whether it has escapes.
+    fn pass_text(&mut self) -> Result<bool, NotJson> {
         if self.bytes.get(self.at) != Some(&b'"') {
             return Err(NotJson);
         }
-        let start = self.at + 1;
-        let mut at = start;
+        self.at += 1;
+        self.at += plain_of_short(self.bytes.get(self.at..).unwrap_or_default());
+        if self.bytes.get(self.at) == Some(&b'"') {
+            self.at += 1;
+            return Ok(false);
+        }
+        self.pass_long_text()
+    }
+
+    /// The same from the middle of one that is long, or has more than ASCII without escapes.
+    #[inline(never)]
+    fn pass_long_text(&mut self) -> Result<bool, NotJson> {
+        let mut at = self.at;
         let mut has_escapes = false;
         loop {
             at += plain(self.bytes.get(at..).unwrap_or_default());
@@ -187,23 +209,22 @@ impl<'a> Reader<'a> {
                     has_escapes = true;
                     at += self.escape(at)?;
                 }
-                None | Some(..0x20) => return Err(NotJson),
                 Some(0x80..) => {
                     self.is_ascii = false;
                     at += self.bytes[at..].iter().take_while(|byte| !byte.is_ascii()).count();
                 }
-                Some(_) => at += 1,
+                _ => return Err(NotJson),
             }
         }
         self.at = at + 1;
-        Ok(Quoted { raw: self.between(start..at), start, has_escapes })
+        Ok(has_escapes)
     }
 
     /// Goes to the next value of an object or a list, and returns its first byte.
     fn member(&mut self, is_object: bool) -> Result<u8, NotJson> {
         if is_object {
             self.next();
-            self.text()?;
+            self.pass_text()?;
             self.expect(b':')?;
         }
         self.next().ok_or(NotJson)
@@ -214,6 +235,13 @@ impl<'a> Reader<'a> {
         let takes = self.next() == Some(byte);
         self.at += usize::from(takes);
         takes
+    }
+
+    /// Goes over what comes after a member, and tells whether it is the end and no comma.
+    fn ends(&mut self, end: u8) -> Result<bool, NotJson> {
+        let byte = self.next().filter(|byte| *byte == b',' || *byte == end).ok_or(NotJson)?;
+        self.at += 1;
+        Ok(byte == end)
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
@@ -272,39 +300,49 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many bytes a text goes on in ASCII without its end, an escape or a control character. Up to seven before the end of
-/// all bytes are left to the caller.
+/// How many bytes a text goes on in ASCII without its end, an escape or a control character.
 fn plain(bytes: &[u8]) -> usize {
+    let at = plain_of_short(bytes);
+    if bytes.get(at).is_none_or(|byte| is_special(*byte)) {
+        return at;
+    }
+    let at = plain_chunks::<CHUNK>(bytes, plain_chunks::<BLOCK>(bytes, at));
+    plain_chunks::<1>(bytes, plain_chunks::<8>(bytes, at))
+}
+
+/// The same, which ends after a chunk and near the end of all bytes: most texts are short.
+fn plain_of_short(bytes: &[u8]) -> usize {
     let mut at = 0;
-    // Most texts are short.
-    for _ in 0..CHUNK / 8 {
-        let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else { return at };
+    for word in bytes.as_chunks().0.iter().take(CHUNK / 8) {
         let special = special(u64::from_le_bytes(*word));
         if special != 0 {
             return at + special.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    let rest = bytes.get(at..).unwrap_or_default();
-    at += BLOCK * rest.as_chunks::<BLOCK>().0.iter().take_while(|block| is_plain(block)).count();
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + CHUNK * rest.as_chunks::<CHUNK>().0.iter().take_while(|chunk| is_plain(chunk)).count()
+    at
 }
 
-/// Tells whether there is no quote, no backslash, no control character and nothing but ASCII.
-fn is_plain<const N: usize>(bytes: &[u8; N]) -> bool {
-    // No branches, so that processors look at many bytes at once. With this bit flipped the quote comes right after the
-    // control characters, and negative are those that are not ASCII.
-    let is_special = |byte: u8| ((byte ^ 2).cast_signed() < 0x21) | (byte == b'\\');
-    !bytes.iter().fold(false, |any, &byte| any | is_special(byte))
+/// Goes on from a place for as many whole chunks as are plain, and returns where that is.
+fn plain_chunks<const N: usize>(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    // No branches within one, so that processors look at many bytes at once.
+    let is_plain = |chunk: &&[u8; N]| !chunk.iter().fold(false, |any, &byte| any | is_special(byte));
+    at + N * rest.as_chunks::<N>().0.iter().take_while(is_plain).count()
+}
+
+/// Tells whether that is a quote, a backslash, a control character or not ASCII.
+fn is_special(byte: u8) -> bool {
+    // With this bit flipped the quote comes right after the control characters, and negative are those that are not ASCII.
+    ((byte ^ 2).cast_signed() < 0x21) | (byte == b'\\')
 }
 
 /// Sets the highest bit of the first byte that is a quote, a backslash, a control character or not ASCII, and of none before.
 fn special(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
-    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, 0x20) | equal(b'"') | equal(b'\\') | word) & (ONES * 0x80)
+    // What is below the limit borrows its highest bit. The quote comes after the control characters as above.
+    let below = |flipped: u8, limit: u64| (word ^ (ONES * u64::from(flipped))).wrapping_sub(ONES * limit);
+    (below(2, 0x21) | below(b'\\', 1) | word) & (ONES * 0x80)
 }
 
 /// Appends a text, which is UTF-8, between quotes.
@@ -340,20 +378,28 @@ fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
+/// The numbers below a hundred, each of two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < pairs.len() {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
 /// Appends a number.
 pub(crate) fn push_number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
+    let mut pairs = [[0; 2]; 10];
+    let mut at = pairs.len() - 1;
+    while number >= 100 {
+        pairs[at] = PAIRS[(number % 100) as usize];
+        number /= 100;
         at -= 1;
-        // The remainder is a digit.
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
     }
-    out.extend_from_slice(&digits[at..]);
+    pairs[at] = PAIRS[number as usize];
+    out.extend_from_slice(&pairs.as_flattened()[2 * at + usize::from(number < 10)..]);
 }
 
 #[cfg(test)]
@@ -459,7 +505,9 @@ mod tests {
             push_text(&mut out, text.as_bytes());
             assert_eq!(out, serde_json::to_vec(text).unwrap());
         }
-        for number in [0, 7, 10, 99, 100, u64::MAX] {
+        for number in
+            (0..1_100).chain((3..20).flat_map(|digits| [10_u64.pow(digits) - 1, 10_u64.pow(digits)])).chain([u64::MAX])
+        {
             let mut out = Vec::new();
             push_number(&mut out, number);
             assert_eq!(out, number.to_string().as_bytes());
