@@ -76,7 +76,7 @@ impl Data {
 
     /// Removes a value.
     pub fn remove(&mut self, key: &str) {
-        if self.base.get(key).is_some() {
+        if self.base.find(key.as_bytes()).is_some() {
             self.changed.insert(key.to_owned(), None);
         } else {
             self.changed.remove(key);
@@ -202,9 +202,17 @@ struct Base {
 
 impl Base {
     fn get(&self, key: &str) -> Option<&str> {
-        let bytes = self.bytes.as_ref()?.as_bytes();
-        let index = self.slots.binary_search_by(|slot| slot.key(bytes).cmp(key.as_bytes())).ok()?;
-        str::from_utf8(self.slots[index].value.of(bytes)).ok()
+        let bytes = self.bytes();
+        str::from_utf8(self.find(key.as_bytes())?.value.of(bytes)).ok()
+    }
+
+    fn find(&self, key: &[u8]) -> Option<&Slot> {
+        let bytes = self.bytes();
+        // Of few keys most differ in length, which is seen sooner than which is first.
+        if self.slots.len() <= USUAL_VALUES {
+            return self.slots.iter().find(|slot| slot.key(bytes) == key);
+        }
+        self.slots.binary_search_by(|slot| slot.key(bytes).cmp(key)).ok().map(|index| &self.slots[index])
     }
 
     fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {

@@ -139,7 +139,7 @@ impl Nonce {
     }
 
     pub(crate) fn from_chars(text: &[u8]) -> Option<Self> {
-        let chars = text.try_into().ok().filter(is_text)?;
+        let chars = checked(text)?;
         // They say two bits more than there are: the last two, which are zero.
         let bits = chars.iter().fold(0, |bits, byte| bits << 6 | u128::from(VALUES[usize::from(*byte)]));
         Some(Self(((bits >> 2) as u64).to_be_bytes()))
@@ -182,11 +182,13 @@ const VALUES: [u8; 256] = {
     values
 };
 
-/// Tells whether that is a nonce as text.
-fn is_text(chars: &[u8; Nonce::CHARS]) -> bool {
-    // All are looked at: no branch is cheaper than many. The last two bits are beyond the nonce.
+/// Returns the characters of a nonce as text; `None` where that is none.
+fn checked(text: &[u8]) -> Option<&[u8; Nonce::CHARS]> {
+    let chars: &[u8; Nonce::CHARS] = text.try_into().ok()?;
     let value = |byte: &u8| VALUES[usize::from(*byte)];
-    chars.iter().fold(value(&chars[Nonce::CHARS - 1]) << 6, |all, byte| all | value(byte)) < 64
+    // All are looked at: no branch is cheaper than many. The last two bits are beyond the nonce.
+    let values = chars.iter().fold(value(&chars[Nonce::CHARS - 1]) << 6, |all, byte| all | value(byte));
+    (values < 64).then_some(chars)
 }
 
 impl Nonces {
@@ -197,7 +199,7 @@ impl Nonces {
 
     /// Adds the newest as text; `None` where that is no nonce.
     pub(crate) fn push_chars(&mut self, text: &[u8]) -> Option<()> {
-        text.try_into().ok().filter(is_text).map(|chars| self.push_unchecked(chars))
+        checked(text).map(|chars| self.push_unchecked(*chars))
     }
 
     fn push_unchecked(&mut self, chars: [u8; Nonce::CHARS]) {

@@ -86,10 +86,11 @@ impl<'a> Text<'a> {
     }
 
     fn number(&mut self) -> Option<u64> {
-        let digits = self.0.iter().map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10);
-        let add =
-            |(number, len): (u64, usize), digit| (number.wrapping_mul(10).wrapping_add(u64::from(digit)), len + 1);
-        let (number, len) = digits.fold((0, 0), add);
+        let (mut number, mut len) = (0_u64, 0);
+        for digit in self.0.iter().map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10) {
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            len += 1;
+        }
         // No number of two digits begins with a zero; one of nineteen is no more than there can be.
         let is_number = len == 1 || (1..20).contains(&len) && self.0.first() != Some(&b'0');
         self.0 = self.0.get(len..)?;
@@ -140,6 +141,28 @@ mod tests {
             let text = text(commits);
             let record = record(&Value::from(text.clone())).unwrap();
             assert_eq!(JsonCodec.encode(&key(), &Entry::Record(record)).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_too_large_is_for_the_other_way() {
+        let text = String::from_utf8(text(1)).unwrap();
+        for (number, is_read) in [
+            ("9999999999999999999", true),
+            ("10000000000000000000", false),
+            ("18446744073709551615", false),
+            ("18446744073709551616", false),
+            ("", false),
+        ] {
+            let other = text.replace("\"created\":1700000000000", &format!("\"created\":{number}"));
+            let found = record(&Value::from(other.as_bytes()));
+            assert_eq!(found.is_some(), is_read, "{number}");
+            let found = JsonCodec.decode(&key(), &Value::from(other.as_bytes()));
+            let millis = match found {
+                Ok(Entry::Record(record)) => Some(record.created.as_millis()),
+                _ => None,
+            };
+            assert_eq!(millis, number.parse().ok(), "{number}");
         }
     }
 
