@@ -57,7 +57,6 @@ pub(super) fn record(value: &Value) -> Option<Box<Record>> {
     }
     reader.end().ok()?;
     let data = Data::of(value, slots).ok()?;
-    // In its place at once.
     Some(Box::new(Record {
         created,
         deadline,
