@@ -14,8 +14,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             file: CHANGE,
             find: "                self.ask(op, State::Creating(fresh))",
             replace: "                let owed = Some(crate::step::CookieLine { line: fresh.line.clone(), more: Vec::new(), removes: false });
-                let shell = crate::session::Shell { owed, ..self.shell };
-                Self { shell, ..self }.ask(op, State::Creating(fresh))",
+                let mut commit = self;
+                commit.shell.owed = owed;
+                commit.ask(op, State::Creating(fresh))",
         },
         bounds: &[],
         plan: || requests(&[Begin], 1),

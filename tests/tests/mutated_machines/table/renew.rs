@@ -17,8 +17,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             file: EXCHANGE,
             find: "                self.ask(op, State::Opening(",
             replace: "                let owed = Some(crate::step::CookieLine { line: fresh.line.clone(), more: Vec::new(), removes: false });
-                let shell = crate::session::Shell { owed, ..self.shell };
-                Self { shell, ..self }.ask(op, State::Opening(",
+                let mut commit = self;
+                commit.shell.owed = owed;
+                commit.ask(op, State::Opening(",
         },
         bounds: &[],
         plan: || requests(&[Renew], 1),
