@@ -148,11 +148,11 @@ impl Data {
         out.push(b'}');
     }
 
-    /// Returns about how many bytes they are as JSON.
+    /// Returns about how many bytes a record is that has them: a little more than the one that was loaded, if one was.
     pub(crate) fn size_hint(&self) -> usize {
         let changed =
             self.changed.iter().map(|(key, value)| key.len() + 4 + value.as_ref().map_or(0, |v| v.as_str().len()));
-        self.base.bytes.as_ref().map_or(0, Value::len) + changed.sum::<usize>()
+        self.base.bytes.as_ref().map_or(512, |bytes| bytes.len() + 64) + changed.sum::<usize>()
     }
 
     /// Tells whether there are no values.

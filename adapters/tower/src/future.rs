@@ -31,7 +31,8 @@ pin_project! {
         inner: F,
         session: Session,
         settings: Arc<Settings<R>>,
-        committing: Option<(Result<Response<B>, E>, Commit)>,
+        // Rare: most commits are done when they are asked for the first time, and a future is moved as a whole.
+        committing: Option<Box<(Result<Response<B>, E>, Commit)>>,
         name: PhantomData<fn() -> N>,
     }
 }
@@ -53,7 +54,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (output, mut commit) = match this.committing.take() {
-            Some(committing) => committing,
+            Some(committing) => *committing,
             None => {
                 let output = ready!(this.inner.poll(cx));
                 let is_failure = output.as_ref().map_or(true, |response| response.status().is_server_error());
@@ -66,7 +67,7 @@ where
         };
         match Pin::new(&mut commit).poll(cx) {
             Poll::Pending => {
-                *this.committing = Some((output, commit));
+                *this.committing = Some(Box::new((output, commit)));
                 Poll::Pending
             }
             Poll::Ready(report) => {

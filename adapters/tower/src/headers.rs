@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CACHE_CONTROL, SET_COOKIE, VARY},
+    header::{CACHE_CONTROL, Entry, SET_COOKIE, VARY},
 };
 
 /// Directives beside which `no-store` could be overlooked or is void (RFC 9111, section 5.2.2).
@@ -11,27 +11,33 @@ const PERMISSIVE: [&str; 7] =
 
 /// Merges one header of the session's.
 pub(crate) fn merge(headers: &mut HeaderMap, name: &str, value: &str) {
-    // The engine writes visible ASCII only, so neither of these fails.
-    let (Ok(name), Ok(mut value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) else {
-        return;
-    };
-    if name == SET_COOKIE {
-        value.set_sensitive(true);
-        // Never two of one name (RFC 6265bis, section 4.1.1): ours is the one that counts.
-        let ours = name_of(&value).to_vec();
-        let others: Vec<_> = headers.get_all(&name).iter().filter(|line| name_of(line) != ours).cloned().collect();
-        headers.insert(name, value);
-        others.into_iter().for_each(|line| {
-            headers.append(SET_COOKIE, line);
-        });
-    } else if name == VARY {
-        merge_list(headers, VARY, value, |member| member == "*" || member.eq_ignore_ascii_case("cookie"), |_| true);
-    } else if name == CACHE_CONTROL {
-        let keeps = |member: &str| {
-            let directive = member.split('=').next().unwrap_or_default().trim_end();
-            !PERMISSIVE.iter().any(|permissive| directive.eq_ignore_ascii_case(permissive))
-        };
-        merge_list(headers, CACHE_CONTROL, value, |_| false, keeps);
+    // With every response of a session that was used.
+    let value = if value == "Cookie" { Ok(HeaderValue::from_static("Cookie")) } else { HeaderValue::from_str(value) };
+    // The engine writes visible ASCII only, so that this does not fail.
+    let Ok(mut value) = value else { return };
+    match name {
+        "set-cookie" => {
+            value.set_sensitive(true);
+            // Never two of one name (RFC 6265bis, section 4.1.1): ours is the one that counts.
+            let ours = name_of(&value).to_vec();
+            let others: Vec<_> =
+                headers.get_all(SET_COOKIE).iter().filter(|line| name_of(line) != ours).cloned().collect();
+            headers.insert(SET_COOKIE, value);
+            others.into_iter().for_each(|line| {
+                headers.append(SET_COOKIE, line);
+            });
+        }
+        "vary" => {
+            merge_list(headers, VARY, value, |member| member == "*" || member.eq_ignore_ascii_case("cookie"), |_| true);
+        }
+        "cache-control" => {
+            let keeps = |member: &str| {
+                let directive = member.split('=').next().unwrap_or_default().trim_end();
+                !PERMISSIVE.iter().any(|permissive| directive.eq_ignore_ascii_case(permissive))
+            };
+            merge_list(headers, CACHE_CONTROL, value, |_| false, keeps);
+        }
+        _ => {}
     }
 }
 
@@ -57,12 +63,14 @@ fn merge_list(
     says_it: impl Fn(&str) -> bool,
     keeps: impl Fn(&str) -> bool,
 ) {
-    if !headers.contains_key(&name) {
-        headers.insert(name, value);
-        return;
-    }
-    let lines: Vec<String> =
-        headers.get_all(&name).iter().map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned()).collect();
+    let mut entry = match headers.entry(name) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(value);
+            return;
+        }
+        Entry::Occupied(occupied) => occupied,
+    };
+    let lines: Vec<String> = entry.iter().map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned()).collect();
     let members: Vec<&str> =
         lines.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|member| !member.is_empty()).collect();
     if members.iter().any(|member| says_it(member)) {
@@ -72,5 +80,5 @@ fn merge_list(
     let kept = members.into_iter().filter(|member| keeps(member) && !member.eq_ignore_ascii_case(&added));
     let merged = kept.chain([added.as_str()]).collect::<Vec<_>>().join(", ");
     // A handler's line that was no ASCII gives way to ours.
-    headers.insert(name, HeaderValue::from_str(&merged).unwrap_or(value));
+    entry.insert(HeaderValue::from_str(&merged).unwrap_or(value));
 }

@@ -162,7 +162,7 @@ impl Codec for JsonCodec {
 fn write(entry: &Entry) -> Vec<u8> {
     let size = match entry {
         Entry::Ended(_) | Entry::Moved(_) => 256,
-        Entry::Record(record) => 512 + record.data.size_hint(),
+        Entry::Record(record) => record.data.size_hint(),
     };
     let mut out = Out(Vec::with_capacity(size));
     let unknown = match entry {
