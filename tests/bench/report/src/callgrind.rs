@@ -1,7 +1,7 @@
 //! Instructions of a system, all threads of it.
 
 use std::{
-    fs,
+    fs, mem,
     path::Path,
     process::{Command, Stdio},
 };
@@ -28,7 +28,9 @@ pub(crate) fn measure(programs: &Programs, order: &mut Order, figures: &mut Figu
     for system in &systems {
         eprintln!("instructions: {}", system.name);
         for counted in count(&system.program, &["instructions", &system.name], Caches::Left)? {
-            all.add(&counted.label, &system.name, "instructions", counted.instructions, "1/request");
+            let mut add = |metric, value| all.add(&counted.label, &system.name, metric, value, "1/request");
+            add("instructions", counted.instructions);
+            add("instructions of SHA-256", counted.of_sha256);
         }
     }
     figures.add_medians(all);
@@ -46,6 +48,8 @@ pub(crate) enum Caches {
 pub(crate) struct Counted {
     pub(crate) label: String,
     pub(crate) instructions: f64,
+    /// Those of the `sha2` crate's blocks, for which processors have instructions that valgrind has not.
+    pub(crate) of_sha256: f64,
     /// Of the last cache, where caches are simulated.
     pub(crate) misses: Option<f64>,
 }
@@ -55,7 +59,8 @@ pub(crate) fn count(program: &Path, arguments: &[&str], caches: Caches) -> anyho
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("out");
     let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--quiet", MARK]).arg(format!("--callgrind-out-file={}", file.display()));
+    command.args(["--tool=callgrind", "--quiet", "--compress-strings=no", MARK]);
+    command.arg(format!("--callgrind-out-file={}", file.display()));
     if caches == Caches::Simulated {
         command.args(["--cache-sim=yes", LAST_CACHE]);
     }
@@ -67,11 +72,13 @@ pub(crate) fn count(program: &Path, arguments: &[&str], caches: Caches) -> anyho
         let (label, times) = line.split_once('\t').with_context(|| format!("not a label: {line:?}"))?;
         let times: f64 = times.parse()?;
         if times > 0.0 {
-            let totals = totals(&file.with_extension((number + 1).to_string()))?;
+            let dump = read(&file.with_extension((number + 1).to_string()))?;
+            let totals = totals(&dump)?;
+            let of_sha256 = of_sha256(&dump)? / times;
             let instructions = totals.first().context("a dump counts instructions")? / times;
             // Ir Dr Dw, those that miss the first cache, those that miss the last; without the zeros at the end.
             let misses = (caches == Caches::Simulated).then(|| totals.iter().skip(6).sum::<f64>() / times);
-            counted.push(Counted { label: label.to_owned(), instructions, misses });
+            counted.push(Counted { label: label.to_owned(), instructions, of_sha256, misses });
         }
     }
     Ok(counted)
@@ -88,16 +95,52 @@ pub(crate) fn counting(system: &System) -> anyhow::Result<Counting> {
     Ok(Counting {
         command,
         counted: Box::new(move || {
-            let totals = totals(&file)?;
+            let totals = totals(&read(&file)?)?;
             drop(folder);
             totals.first().copied().context("a dump counts instructions")
         }),
     })
 }
 
+fn read(dump: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(dump).with_context(|| format!("callgrind made no dump {}", dump.display()))
+}
+
 /// Returns what a dump counts, by its columns.
-fn totals(dump: &Path) -> anyhow::Result<Vec<f64>> {
-    let text = fs::read_to_string(dump).with_context(|| format!("callgrind made no dump {}", dump.display()))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("totals: ").or_else(|| line.strip_prefix("summary: ")));
+fn totals(dump: &str) -> anyhow::Result<Vec<f64>> {
+    let line = dump.lines().find_map(|line| line.strip_prefix("totals: ").or_else(|| line.strip_prefix("summary: ")));
     Ok(line.context("a dump says its totals")?.split_whitespace().map(str::parse).collect::<Result<_, _>>()?)
+}
+
+/// Returns how many instructions of a dump are of SHA-256's blocks.
+fn of_sha256(dump: &str) -> anyhow::Result<f64> {
+    let (mut is_meant, mut is_of_callee, mut sum) = (false, false, 0.0);
+    for line in dump.lines() {
+        if let Some(name) = line.strip_prefix("fn=") {
+            is_meant = name.starts_with("sha2::sha256::");
+        } else if line.starts_with("calls=") {
+            is_of_callee = true;
+        } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
+            // A line of the source, and what it took; after a call, what the function took that was called.
+            if !mem::take(&mut is_of_callee) && is_meant {
+                sum += line.split_whitespace().nth(1).map_or(Ok(0.0), str::parse)?;
+            }
+        }
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DUMP: &str = "events: Ir\n\nfl=a.rs\nfn=core::main\n1 5\ncfn=sha2::sha256::compress256\ncalls=2 7\n+3 90\n* 4\n\n\
+                        fn=sha2::sha256::compress256\n7 60\nfi=b.rs\n+1 25\ncfn=memcpy\ncalls=1 1\n* 5\n\nfn=memcpy\n1 5\n\
+                        totals: 99\n";
+
+    #[test]
+    fn what_sha_256_takes_is_told_apart_from_what_it_calls_and_who_calls_it() -> anyhow::Result<()> {
+        assert_eq!((of_sha256(DUMP)?, totals(DUMP)?), (85.0, vec![99.0]));
+        Ok(())
+    }
 }

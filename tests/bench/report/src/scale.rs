@@ -29,7 +29,7 @@ pub(crate) fn measure(programs: &Programs, quick: bool, figures: &mut Figures) -
     for sessions in ["1000", "1000000"] {
         eprintln!("instructions of operations in memory: {sessions} sessions");
         let caches = if quick { Caches::Left } else { Caches::Simulated };
-        for Counted { label, instructions, misses } in count(&program, &["instructions", sessions], caches)? {
+        for Counted { label, instructions, misses, .. } in count(&program, &["instructions", sessions], caches)? {
             let mut add = |what: &str, value| {
                 figures.add(&format!("{sessions} sessions"), "memory", &format!("{what} of {label}"), value, "1");
             };
