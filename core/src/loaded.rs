@@ -421,7 +421,7 @@ impl Loaded {
         self.has_edits() || (self.promised.is_some() && self.record().is_none())
     }
 
-    /// Tells whether nothing was asked for that the data or the record would hold.
+    /// Tells whether nothing was asked for that the data or the record would hold; an end, a rotation or a login is another matter.
     pub(crate) fn is_only_read(&self) -> bool {
         self.edits.is_empty() && self.lifetime.is_none() && self.promised.is_none()
     }

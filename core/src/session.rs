@@ -157,13 +157,16 @@ impl Session {
         self.shell.accessed
     }
 
-    /// Returns what was noticed in the whole request so far.
+    /// Returns what was noticed in the whole request so far. [`Done::events`] has them as well: count them once.
     pub fn events(&self) -> &Events {
         &self.shell.events
     }
 
-    /// Tells whether a commit at this time would do nothing, neither ask for an operation nor owe a cookie nor fail: who finds it so
-    /// need not move the session into one.
+    /// Tells that a commit at this time would do nothing: ask for no operation, owe no cookie, report no end and no error. `false`
+    /// promises nothing.
+    ///
+    /// Who leaves the commit out then counts [`Session::events`] here, and sends `Vary: Cookie` where the session
+    /// [was accessed](Session::is_accessed).
     pub fn needs_nothing(&self, now: UnixTime) -> bool {
         let is_at_rest = match &self.state {
             State::Ready(loaded) => needs_nothing(&self.shell, loaded, now),

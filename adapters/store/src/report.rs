@@ -21,11 +21,11 @@ pub struct Report {
 pub(crate) enum Verdict {
     /// By a commit.
     Done(Box<Done>),
-    /// It broke down.
+    /// It broke down, or was settled before.
     None,
     /// Nobody asked for the session: there is nothing to tell.
     Quiet,
-    /// It was asked for, and needed nothing.
+    /// It was asked for, and needed nothing of a commit.
     Read(Events),
 }
 

@@ -31,7 +31,7 @@ pin_project! {
         inner: F,
         session: Session,
         settings: Arc<Settings<R>>,
-        // Rare: most commits are done when they are asked for the first time, and a future is moved as a whole.
+        // In a box, for a future is moved as a whole, and many commits are done when they are first asked.
         committing: Option<Box<(Result<Response<B>, E>, Commit)>>,
         name: PhantomData<fn() -> N>,
     }
@@ -53,8 +53,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (output, mut commit) = match this.committing.take() {
-            Some(committing) => *committing,
+        let (output, report) = match this.committing.take() {
+            Some(mut waiting) => match Pin::new(&mut waiting.1).poll(cx) {
+                Poll::Ready(report) => (waiting.0, report),
+                Poll::Pending => {
+                    *this.committing = Some(waiting);
+                    return Poll::Pending;
+                }
+            },
             None => {
                 let output = ready!(this.inner.poll(cx));
                 let is_failure = output.as_ref().map_or(true, |response| response.status().is_server_error());
@@ -62,19 +68,18 @@ where
                     false => Finish::Keep,
                     true => Finish::DropEdits,
                 };
-                (output, Session::commit(this.session, finish))
+                let mut commit = Session::commit(this.session, finish);
+                match Pin::new(&mut commit).poll(cx) {
+                    Poll::Ready(report) => (output, report),
+                    Poll::Pending => {
+                        *this.committing = Some(Box::new((output, commit)));
+                        return Poll::Pending;
+                    }
+                }
             }
         };
-        match Pin::new(&mut commit).poll(cx) {
-            Poll::Pending => {
-                *this.committing = Some(Box::new((output, commit)));
-                Poll::Pending
-            }
-            Poll::Ready(report) => {
-                record(&report);
-                Poll::Ready(output.map(|response| settle::<B, N, R>(response, &report, &this.settings.refusal)))
-            }
-        }
+        record(&report);
+        Poll::Ready(output.map(|response| settle::<B, N, R>(response, &report, this.settings)))
     }
 }
 
@@ -85,7 +90,11 @@ impl<F, B, E, N, R> fmt::Debug for ResponseFuture<F, B, E, N, R> {
 }
 
 /// Replaces a response that must not go out, and merges the session's headers.
-fn settle<B, N: SessionName, R: Refusal<B>>(mut response: Response<B>, report: &Report, refusal: &R) -> Response<B> {
+fn settle<B, N: SessionName, R: Refusal<B>>(
+    mut response: Response<B>,
+    report: &Report,
+    settings: &Settings<R>,
+) -> Response<B> {
     let end_failed = matches!(report.end(), Some(End::Failed | End::Vanished));
     if let Err(error) = report.result()
         && (end_failed || !response.status().is_server_error())
@@ -97,7 +106,7 @@ fn settle<B, N: SessionName, R: Refusal<B>>(mut response: Response<B>, report: &
             Kind::Commit(CommitError::Ambiguous | CommitError::CrossSite | CommitError::StaleTicket)
         );
         let status = if end_failed && tried { StatusCode::SERVICE_UNAVAILABLE } else { error.status() };
-        let mut refused = refusal.refuse(status, &error);
+        let mut refused = settings.refusal.refuse(status, &error);
         carry_over(response.headers(), refused.headers_mut());
         merge(refused.headers_mut(), "cache-control", "no-store");
         // What the layers inside said of their sessions.
@@ -108,7 +117,7 @@ fn settle<B, N: SessionName, R: Refusal<B>>(mut response: Response<B>, report: &
         merge(response.headers_mut(), name, value);
     }
     let is_accessed = report.events().is_none() || report.headers().next().is_some();
-    if is_accessed {
+    if settings.traces && is_accessed {
         response.extensions_mut().insert(SessionTrace::<N>::of(report));
     }
     response

@@ -11,7 +11,7 @@ const PERMISSIVE: [&str; 7] =
 
 /// Merges one header of the session's.
 pub(crate) fn merge(headers: &mut HeaderMap, name: &str, value: &str) {
-    // With every response of a session that was used.
+    // This one goes with every response of a session that was used: no copy of it.
     let value = if value == "Cookie" { Ok(HeaderValue::from_static("Cookie")) } else { HeaderValue::from_str(value) };
     // The engine writes visible ASCII only, so that this does not fail.
     let Ok(mut value) = value else { return };

@@ -49,6 +49,7 @@ pub(crate) struct Settings<R> {
     pub(crate) failure: StoreFailure,
     pub(crate) login_page: Option<Arc<str>>,
     pub(crate) saves_on_server_error: bool,
+    pub(crate) traces: bool,
     pub(crate) refusal: R,
 }
 
@@ -70,6 +71,7 @@ impl<N: SessionName> SessionLayer<N> {
             failure,
             login_page: None,
             saves_on_server_error: false,
+            traces: false,
             refusal: StatusOnly,
         };
         Self { settings: Arc::new(settings), name: PhantomData }
@@ -134,23 +136,26 @@ impl<N: SessionName, R: Clone> SessionLayer<N, R> {
         self.with(|settings| Settings { saves_on_server_error: true, ..settings })
     }
 
+    /// Puts a [`SessionTrace`](crate::SessionTrace) into the extensions of each response whose session was accessed, for the
+    /// services around the layer.
+    #[must_use = "this returns the changed layer"]
+    pub fn trace_responses(self) -> Self {
+        self.with(|settings| Settings { traces: true, ..settings })
+    }
+
     /// Sets the response that goes out in place of one whose session could not be settled. See [`Refusal`], also for which
     /// answers do not go through it.
     #[must_use = "this returns the changed layer"]
     pub fn refusal<Q>(self, refusal: Q) -> SessionLayer<N, Q> {
-        self.with(|Settings { sessions, address, binding, failure, login_page, saves_on_server_error, .. }| Settings {
-            sessions,
-            address,
-            binding,
-            failure,
-            login_page,
-            saves_on_server_error,
-            refusal,
-        })
+        self.with(
+            |Settings { sessions, address, binding, failure, login_page, saves_on_server_error, traces, .. }| {
+                Settings { sessions, address, binding, failure, login_page, saves_on_server_error, traces, refusal }
+            },
+        )
     }
 
     fn with<Q>(self, change: impl FnOnce(Settings<R>) -> Settings<Q>) -> SessionLayer<N, Q> {
-        let Settings { sessions, address, binding, failure, login_page, saves_on_server_error, refusal } =
+        let Settings { sessions, address, binding, failure, login_page, saves_on_server_error, traces, refusal } =
             &*self.settings;
         let settings = Settings {
             sessions: sessions.clone(),
@@ -159,6 +164,7 @@ impl<N: SessionName, R: Clone> SessionLayer<N, R> {
             failure: *failure,
             login_page: login_page.clone(),
             saves_on_server_error: *saves_on_server_error,
+            traces: *traces,
             refusal: refusal.clone(),
         };
         SessionLayer { settings: Arc::new(change(settings)), name: PhantomData }

@@ -151,8 +151,8 @@
 //! # }
 //! ```
 //!
-//! What was noticed goes to `tracing`, target `cloakroom`, to [`Sessions::counters`], and as [`SessionTrace`] into the
-//! response's extensions.
+//! What was noticed goes to `tracing`, target `cloakroom`, to [`Sessions::counters`], and, for the services around the layer, as
+//! [`SessionTrace`] into the response's extensions where [`SessionLayer::trace_responses`] asks for it.
 
 #![forbid(unsafe_code)]
 

@@ -5,7 +5,8 @@ use std::{error::Error as _, marker::PhantomData};
 use cloakroom_core::{CookieChange, Event, Events};
 use cloakroom_store::{OpLog, Report};
 
-/// What was decided about a request's session: an extension of the response, where the session was accessed.
+/// What was decided about a request's session: an extension of the response, where the session was accessed and the layer is
+/// asked for it ([`SessionLayer::trace_responses`](crate::SessionLayer::trace_responses)).
 #[derive(Debug)]
 pub struct SessionTrace<N> {
     cookie: &'static str,

@@ -78,7 +78,7 @@ fn app(w: &Arc<World>) -> Router {
                 cloakroom_store::Session::commit(&other, Finish::Keep).await.result().unwrap();
             }),
         )
-        .layer(w.layer())
+        .layer(w.layer().trace_responses())
         .with_state(Arc::clone(w))
 }
 
@@ -179,6 +179,17 @@ async fn an_untouched_request_logs_nothing_of_its_session() {
 fn trace<B>(response: &Response<B>) -> (String, &'static str, Vec<Event>) {
     let trace = response.extensions().get::<SessionTrace<Main>>().unwrap();
     (trace.ops().to_string(), trace.cookie(), trace.events().iter().collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_put_into_a_response_unless_it_is_asked_for() {
+    let w = Arc::new(World::new());
+    let app = Router::new()
+        .route("/", get(async |s: Session| s.update("n", add_one).await.map(drop).map_err(SessionError::from)))
+        .layer(w.layer());
+    let response = send(&app, "/", "").await;
+    assert!(ticket(&response).is_some());
+    assert!(response.extensions().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -63,8 +63,12 @@ pub(crate) fn scan_pairs<'h>(lines: impl IntoIterator<Item = &'h [u8]>, mut look
 
 /// The value of a pair, if it has the name.
 pub(crate) fn value_of<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
-    // A pair without a name is nobody's.
-    let rest = trim_start(pair).strip_prefix(name).filter(|_| !name.is_empty())?;
+    let pair = trim_start(pair);
+    // Most names differ in the first byte. A pair without a name is nobody's.
+    if name.is_empty() || pair.first() != name.first() {
+        return None;
+    }
+    let rest = pair.strip_prefix(name)?;
     let value = trim_start(rest).strip_prefix(b"=")?;
     Some(trim_end(trim_start(value)))
 }

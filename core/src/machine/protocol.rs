@@ -57,7 +57,7 @@ use crate::{
     value::Stored,
 };
 
-/// A commit on its way: boxed once, and handed on from step to step.
+/// A commit on its way, in the one box in which it is handed on from step to step.
 pub(crate) struct Commit {
     pub(crate) shell: Shell,
     pub(crate) job: Box<Job>,
@@ -83,6 +83,7 @@ pub(crate) enum State {
     Enrolling(Exchange),
     /// The user's oldest sessions end, one of these handles after the other.
     Expelling(Exchange, RosterIo<u64>, Vec<Handle>),
+    /// Nothing was asked for yet.
     #[default]
     Idle,
     Looking(StoreKey, Why),
@@ -109,7 +110,8 @@ impl Commit {
     pub(crate) fn resume(mut self: Box<Self>, outcome: Outcome, now: UnixTime) -> Step {
         self.job.now = now;
         if !self.op().admits(&outcome) {
-            return self.unexpected();
+            let state = core::mem::take(&mut self.state);
+            return self.unexpected(state);
         }
         match self.asked.take() {
             Some(asked) => self.answer(Some((*asked, outcome))),
@@ -260,10 +262,7 @@ impl Commit {
             }
             (State::Touching(live), _) => commit.rested(live),
 
-            (state, _) => {
-                commit.state = state;
-                commit.unexpected()
-            }
+            (state, _) => commit.unexpected(state),
         }
     }
 }
@@ -360,8 +359,8 @@ impl Commit {
         self.finish(if is_nobodys { Ok(()) } else { Err(error) }, after)
     }
 
-    fn unexpected(mut self: Box<Self>) -> Step {
-        let key = match core::mem::take(&mut self.state) {
+    fn unexpected(self: Box<Self>, state: State) -> Step {
+        let key = match state {
             State::Ending(key) | State::Looking(key, Why::End) => {
                 return self.fail_end(CommitError::UnexpectedOutcome, key);
             }

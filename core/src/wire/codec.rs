@@ -117,6 +117,7 @@ impl Error for DecodeError {}
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JsonCodec;
 
+/// The texts below that are written say it too.
 const FORMAT: u32 = 1;
 /// No session gets there, and the counter must never stand still.
 pub(super) const MAX_COMMITS: u64 = u64::MAX / 2;
@@ -229,7 +230,8 @@ impl Out {
         record.data.write(&mut self.0);
     }
 
-    /// Appends a text of JSON and what follows it.
+    // Each appends what comes before a value, up to its colon, and the value.
+
     fn raw(&mut self, before: &str, text: &str) {
         self.0.extend_from_slice(before.as_bytes());
         self.0.extend_from_slice(text.as_bytes());

@@ -408,7 +408,7 @@ async fn handles_and_layers(printer: &mut Printer) {
     printer.error(&Keyring::from_file(file.path()).unwrap_err());
 
     // A request on its way through the layers, and its response.
-    let layer: SessionLayer = SessionLayer::new(site.sessions.clone());
+    let layer: SessionLayer = SessionLayer::new(site.sessions.clone()).trace_responses();
     printer.debug(&layer);
     printer.debug(&StatusOnly);
     let within = StoreFailureLayer::new(StoreFailure::Refuse);

@@ -160,7 +160,7 @@ async fn start(options: Options) -> anyhow::Result<()> {
 }
 
 fn router(app: App, failure: StoreFailure) -> Router {
-    let layer = SessionLayer::new(app.0.sessions.clone()).on_store_failure(failure);
+    let layer = SessionLayer::new(app.0.sessions.clone()).on_store_failure(failure).trace_responses();
     // Programs send no token; what a browser sends is checked here as well.
     let api = api::routes().merge(api_accounts::routes()).layer(CsrfLayer::new().dangerous_allow_silence());
     let api = api.layer(middleware::map_response(dress_api)).layer(layer.clone().refusal(refuse_api));

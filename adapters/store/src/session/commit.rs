@@ -168,7 +168,7 @@ impl Session {
         let error = error.or(unreadable.then_some(SessionError::Load(LoadError::Undecodable)));
         let (ops, store_error, error) = (*ops, store_error.take(), error.map(Box::new));
         let now = self.shared.sessions.now();
-        // Where nobody asked for it, a clone was just looking whether somebody did.
+        // Where nobody asked for it there is no `Vary` to send: the clone that held the lock was only looking whether somebody did.
         if machine.is_accessed() && machine.needs_nothing(now) {
             let events = *machine.events();
             self.shared.sessions.counters().count_events(&events);

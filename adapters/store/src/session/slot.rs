@@ -39,24 +39,12 @@ pub(super) enum State {
     Open(Machine),
 }
 
-impl State {
-    fn loaded(&mut self) -> Result<&mut Loaded, SessionError> {
-        match self {
-            Self::Open(machine) => match machine.access() {
-                Access::Ready(loaded) => Ok(loaded),
-                Access::Load(_) => Err(SessionError::Closed),
-            },
-            Self::Closed | Self::Failed(..) => Err(SessionError::Closed),
-        }
-    }
-}
-
 impl Session {
     /// Loads what is not there yet, and insists that it can be read.
     pub(super) async fn readable<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
         let Slot { state, ops, store_error, unreadable, .. } = slot;
         self.load(state, ops, store_error).await?;
-        let loaded = state.loaded()?;
+        let loaded = self.opened(state)?;
         if loaded.is_readable() {
             return Ok(loaded);
         }
@@ -68,7 +56,18 @@ impl Session {
     pub(super) async fn loaded<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Loaded, SessionError> {
         let Slot { state, ops, store_error, .. } = slot;
         self.load(state, ops, store_error).await?;
-        state.loaded()
+        self.opened(state)
+    }
+
+    /// Returns what was loaded, unless the request was settled meanwhile.
+    fn opened<'s>(&self, state: &'s mut State) -> Result<&'s mut Loaded, SessionError> {
+        match state {
+            State::Open(machine) if !self.shared.closed.load(Ordering::Relaxed) => match machine.access() {
+                Access::Ready(loaded) => Ok(loaded),
+                Access::Load(_) => Err(SessionError::Closed),
+            },
+            State::Closed | State::Failed(..) | State::Open(_) => Err(SessionError::Closed),
+        }
     }
 
     async fn load(

@@ -55,11 +55,13 @@ async fn each_kind_of_request_asks_for_what_it_needs_and_nothing_twice() {
 async fn after_the_commit_every_clone_is_closed() {
     let w = World::new();
     let ticket = w.sign_in(1).await;
-    for commits_untouched in [false, true] {
+    for use_before in ["nothing", "read", "change"] {
         let session = w.open(&ticket);
         let clone = session.clone();
-        if !commits_untouched {
-            session.insert("n", &5).await.unwrap();
+        match use_before {
+            "read" => assert!(session.get::<u64>("n").await.unwrap().is_some()),
+            "change" => session.insert("n", &5).await.unwrap(),
+            _ => {}
         }
         Session::commit(&session, Finish::Keep).await.result().unwrap();
         w.store.take_ops();

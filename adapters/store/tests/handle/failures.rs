@@ -61,9 +61,9 @@ async fn a_clone_that_nobody_polls_does_not_hold_up_the_commit() {
     let session = w.open(&cookie);
     let clone = session.clone();
     let mut stashed = Box::pin(async move {
-        let _ = clone.get::<u64>("n").await;
+        let found = clone.get::<u64>("n").await;
         let inserted = clone.insert("n", &9).await;
-        (inserted, clone.save().await)
+        (found, inserted, clone.save().await)
     });
     assert!(poll_once(stashed.as_mut()).is_pending());
     let start = Instant::now();
@@ -71,7 +71,8 @@ async fn a_clone_that_nobody_polls_does_not_hold_up_the_commit() {
     assert!(start.elapsed() <= DEADLINE + Duration::from_millis(10), "{:?}", start.elapsed());
     assert!(matches!(report.result(), Err(SessionError::Interrupted)), "{:?}", report.result());
     assert_eq!(report.cookie().name(), "keep");
-    let (inserted, saved) = stashed.await;
+    let (found, inserted, saved) = stashed.await;
+    assert!(matches!(found, Err(SessionError::Closed)), "{found:?}");
     assert!(matches!(inserted, Err(SessionError::Closed)), "{inserted:?}");
     assert!(matches!(saved, Err(SessionError::Closed)), "{saved:?}");
     assert_eq!(w.read(&cookie).await, Some(1));

@@ -1,4 +1,4 @@
-//! What a read and a change of a session in memory do at least, as straight code: from the line to the store key, a map behind a
+//! What a read and a change of a session in memory come to as straight code: from the line to the store key, a map behind a
 //! lock, the record, and for a change a nonce. No request, no handle that is shared, nothing that has to be decided.
 
 use std::{

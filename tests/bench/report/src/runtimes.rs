@@ -38,7 +38,7 @@ pub(crate) fn measure(
 /// Loads all of a runtime one after the other, so that what one adds to the bare handler is of one moment.
 fn loaded(systems: &[System], order: &mut Order, quick: bool, figures: &mut Figures) -> anyhow::Result<()> {
     let (visits, connections) = if quick { (&VISITS[..1], &[16][..]) } else { (&VISITS[..], &CONNECTIONS[..]) };
-    let (rounds, seconds) = if quick { (3, 1) } else { (7, 2) };
+    let (rounds, seconds) = if quick { (3, 1) } else { (5, 2) };
     let running = Running::start(systems)?;
     let mut turns: Vec<_> = RUNTIMES
         .into_iter()
