@@ -342,6 +342,19 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_found_among_few_and_among_many() {
+        for count in [0, 1, USUAL_VALUES, USUAL_VALUES + 1, 40] {
+            let members: Vec<_> = (0..count).map(|n| format!("\"k{n}\":{n}")).collect();
+            let value = Value::from(format!("{{{}}}", members.join(",")).as_bytes());
+            let data = Data::from_json(&value, 0..value.len()).unwrap();
+            for n in 0..count {
+                assert_eq!(data.raw(&format!("k{n}")), Some(&*n.to_string()));
+            }
+            assert_eq!((data.raw(""), data.raw("k"), data.raw("k99")), (None, None, None));
+        }
+    }
+
+    #[test]
     fn what_is_copied_in_one_piece_is_what_is_written_value_by_value() {
         let texts = [
             r#"{}"#,
