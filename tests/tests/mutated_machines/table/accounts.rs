@@ -224,7 +224,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edit: Edit {
             file: PROTOCOL,
             find: "            (State::Enrolling(exchange), Outcome::Indexed | Outcome::Unsupported) => commit.swing(exchange),",
-            replace: "            (State::Enrolling(exchange), Outcome::Indexed) if matches!(op, Op::Enroll { .. }) => {
+            replace: "            (State::Enrolling(exchange), Outcome::Indexed) if matches!(commit.op, Some(Op::Enroll { .. })) => {
                 match (commit.job.index.clone(), exchange.old_key()) {
                     (Some(index), Some(member)) => commit.ask(Op::Unenroll { index, member }, State::Enrolling(exchange)),
                     _ => commit.swing(exchange),
