@@ -175,6 +175,7 @@ impl Session {
             *state = State::Closed;
             return Closing::Settled(Report { verdict: Verdict::Read(events), error, ops, store_error });
         }
+        // It is one of the two: the third returned above.
         let (State::Failed(machine, _) | State::Open(machine)) = mem::replace(state, State::Closed) else {
             return Closing::Settled(Report::failed(SessionError::Closed));
         };
