@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     binding::{Binder, Binding},
-    cookie::{CookieError, CookiePolicy, SameSite},
+    cookie::{CookieError, CookiePolicy, SameSite, Scanner},
     csrf::CsrfTokens,
     entropy::Entropy,
     held::{CookieHeld, Holder},
@@ -154,6 +154,7 @@ impl Engine {
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) cookie: CookiePolicy,
+    pub(crate) scanner: Scanner,
     /// The line that removes the cookie.
     pub(crate) removal: String,
     pub(crate) lifetime: Lifetime,
@@ -398,6 +399,7 @@ impl EngineBuilder {
         };
         let policy = Policy {
             removal: self.cookie.removal()?,
+            scanner: Scanner::new(self.cookie.name()),
             cookie: self.cookie,
             lifetime: self.lifetime,
             longest,

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     binding::Client,
-    cookie::{Scan, scan, scan_pairs, value_after, value_of},
+    cookie::{Scan, scan_pairs, value_after},
     engine::Policy,
     entropy::Entropy,
     event::{Event, Events},
@@ -99,15 +99,14 @@ impl Session {
         cookie_headers: impl IntoIterator<Item = &'h [u8]>,
         request: &RequestInfo<'_>,
     ) -> Self {
-        let client = policy.binder.as_ref().map(|binder| binder.client(request));
-        let may_renew = request.may_renew();
-        let shell = Shell { may_renew, client, ..Shell::of_engine(policy) };
         // Filled where it stays: with room for many tokens it is long to copy.
-        let mut session = Self { shell, state: State::Unopened(Candidates::default()) };
+        let mut session = Self { shell: Shell::of_engine(policy), state: State::Unopened(Candidates::default()) };
+        let Shell { policy, client, may_create, may_renew, .. } = &mut session.shell;
+        *client = policy.binder.as_ref().map(|binder| binder.client(request));
+        *may_renew = request.may_renew();
         if let State::Unopened(candidates) = &mut session.state {
-            let policy = &session.shell.policy;
             candidates.find(policy, cookie_headers);
-            session.shell.may_create = !(candidates.is_empty() && policy.withholds_cookie(request));
+            *may_create = !(candidates.is_empty() && policy.withholds_cookie(request));
         }
         session
     }
@@ -310,18 +309,20 @@ pub(crate) struct Candidates {
 
 impl Candidates {
     fn find<'h>(&mut self, policy: &Policy, cookie_headers: impl IntoIterator<Item = &'h [u8]>) {
-        let name = policy.cookie.name().as_str().as_bytes();
         let end = match policy.holder.as_ref().map_or(1, Holder::pieces) {
-            1 => scan(cookie_headers, name, |value| self.add(policy, value)),
-            most => scan_pairs(cookie_headers, |pair| match (value_of(pair, name), value_after(pair, name)) {
-                (Some(value), _) => self.add(policy, value),
-                (None, Some((rest, value))) => {
-                    if let Some(index) = piece_of(rest, most) {
-                        self.unchecked |= !self.pieces.add(index, value);
+            1 => policy.scanner.scan(cookie_headers, |value| self.add(policy, value)),
+            most => {
+                let name = policy.cookie.name().as_str().as_bytes();
+                scan_pairs(cookie_headers, |pair| match value_after(pair, name) {
+                    Some((b"", value)) => self.add(policy, value),
+                    Some((rest, value)) => {
+                        if let Some(index) = piece_of(rest, most) {
+                            self.unchecked |= !self.pieces.add(index, value);
+                        }
                     }
-                }
-                (None, None) => {}
-            }),
+                    None => {}
+                })
+            }
         };
         self.unread = end == Scan::Capped;
     }

@@ -1,5 +1,5 @@
 use cloakroom_core::{
-    cookie::{Scan, scan},
+    cookie::{CookieName, Scan, Scanner},
     limits::{MAX_COOKIE_HEADER_BYTES, MAX_COOKIE_PAIRS},
 };
 use cookie::Cookie;
@@ -24,7 +24,8 @@ pub fn cookie_header(data: &[u8]) {
 
 fn scanned(lines: &[&[u8]], name: &str) -> (Vec<Vec<u8>>, Scan) {
     let mut values = Vec::new();
-    let end = scan(lines.iter().copied(), name.as_bytes(), |value| values.push(value.to_vec()));
+    let scanner = Scanner::new(&CookieName::new(name).expect("it is a name"));
+    let end = scanner.scan(lines.iter().copied(), |value| values.push(value.to_vec()));
     (values, end)
 }
 

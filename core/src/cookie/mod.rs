@@ -4,9 +4,9 @@ mod name;
 mod policy;
 mod scan;
 
-pub(crate) use self::scan::{scan_pairs, value_after, value_of};
+pub(crate) use self::scan::{scan_pairs, value_after};
 pub use self::{
     name::{CookieName, InvalidCookieName},
     policy::{CookieError, CookiePolicy, SameSite},
-    scan::{Scan, scan},
+    scan::{Scan, Scanner},
 };

@@ -1,7 +1,10 @@
 //! The cookie scan: finds the values of one name in a request's `Cookie` lines.
 
-use memchr::memchr;
+use core::fmt;
 
+use memchr::{memchr, memchr_iter, memmem::Finder};
+
+use super::CookieName;
 use crate::limits::{MAX_COOKIE_HEADER_BYTES, MAX_COOKIE_PAIRS};
 
 /// How a scan ended.
@@ -15,62 +18,110 @@ pub enum Scan {
     Complete,
 }
 
-/// Calls `found` with the value of every pair of the name, in order, over all lines.
+/// Finds the values of one name. Prepared once, for it is searched for in every request.
 ///
 /// Works on bytes: splits on `;` alone, trims spaces and tabs around name and value, and unquotes and decodes nothing
 /// (RFC 6265bis, section 5.8.3; quotes are plain bytes there). A pair without `=` has no name and never matches; a name
-/// matches exactly. Takes time linear in the header and allocates nothing.
+/// matches exactly.
 ///
 /// ```
-/// use cloakroom_core::cookie::{Scan, scan};
+/// use cloakroom_core::cookie::{CookieName, Scan, Scanner};
 ///
+/// let scanner = Scanner::new(&CookieName::new("id")?);
 /// let mut values = Vec::new();
 /// let lines = [&b"a=1; id=first;id2=x"[..], b" id = \"second\" ; id"];
-/// assert_eq!(scan(lines, b"id", |value| values.push(value.to_vec())), Scan::Complete);
+/// assert_eq!(scanner.scan(lines, |value| values.push(value.to_vec())), Scan::Complete);
 /// assert_eq!(values, [&b"first"[..], b"\"second\""]);
+/// # Ok::<(), cloakroom_core::InvalidCookieName>(())
 /// ```
-pub fn scan<'h>(lines: impl IntoIterator<Item = &'h [u8]>, name: &[u8], mut found: impl FnMut(&'h [u8])) -> Scan {
-    scan_pairs(lines, |pair| {
-        if let Some(value) = value_of(pair, name) {
-            found(value);
+#[derive(Clone)]
+pub struct Scanner {
+    name: Finder<'static>,
+}
+
+impl Scanner {
+    /// Prepares the search for a name.
+    pub fn new(name: &CookieName) -> Self {
+        Self { name: Finder::new(name.as_str()).into_owned() }
+    }
+
+    /// Calls `found` with the value of every pair of the name, in order, over all lines.
+    ///
+    /// Takes time linear in the header and allocates nothing.
+    pub fn scan<'h>(&self, lines: impl IntoIterator<Item = &'h [u8]>, mut found: impl FnMut(&'h [u8])) -> Scan {
+        within_limits(lines, |line| self.scan_line(line, &mut found))
+    }
+
+    fn scan_line<'h>(&self, line: &'h [u8], mut found: impl FnMut(&'h [u8])) {
+        // What is found overlaps no other pair's name: a name has neither a blank nor a semicolon.
+        for at in self.name.find_iter(line) {
+            if !matches!(trim_end(&line[..at]), [] | [.., b';']) {
+                continue;
+            }
+            let rest = &line[at + self.name.needle().len()..];
+            if let Some(value) = trim_start(rest).strip_prefix(b"=") {
+                let end = memchr(b';', value).unwrap_or(value.len());
+                found(trim_end(trim_start(&value[..end])));
+            }
         }
-    })
+    }
+}
+
+impl fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = String::from_utf8_lossy(self.name.needle());
+        f.debug_struct("Scanner").field("name", &name).finish_non_exhaustive()
+    }
 }
 
 /// Calls `look` with every pair, in order, over all lines.
 pub(crate) fn scan_pairs<'h>(lines: impl IntoIterator<Item = &'h [u8]>, mut look: impl FnMut(&'h [u8])) -> Scan {
+    within_limits(lines, |line| line.split(|byte| *byte == b';').for_each(&mut look))
+}
+
+/// Calls `read` with the lines as far as they are read: the last one may end after some of its pairs.
+fn within_limits<'h>(lines: impl IntoIterator<Item = &'h [u8]>, mut read: impl FnMut(&'h [u8])) -> Scan {
     let mut bytes = MAX_COOKIE_HEADER_BYTES;
     let mut pairs = MAX_COOKIE_PAIRS;
+    // One that cannot have too many pairs. They are counted when another line comes, which is rare.
+    let mut uncounted = None;
     for line in lines {
-        if line.len() > bytes {
-            // A line is read whole or not at all, so that no value is ever cut.
+        pairs -= uncounted.take().map_or(0, |line| memchr_iter(b';', line).count() + 1);
+        if line.len() > bytes || pairs == 0 {
+            // No value is ever cut.
             return Scan::Capped;
         }
         bytes -= line.len();
-        let mut rest = Some(line);
-        while let Some(line) = rest {
-            if pairs == 0 {
-                return Scan::Capped;
+        if line.len() < pairs {
+            uncounted = Some(line);
+        } else {
+            match semicolon_after(line, pairs - 1) {
+                Err(count) => pairs -= count + 1,
+                Ok(end) => {
+                    read(&line[..end]);
+                    return Scan::Capped;
+                }
             }
-            pairs -= 1;
-            let end = memchr(b';', line);
-            look(&line[..end.unwrap_or(line.len())]);
-            rest = end.map(|end| &line[end + 1..]);
         }
+        read(line);
     }
     Scan::Complete
 }
 
-/// The value of a pair, if it has the name.
-pub(crate) fn value_of<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
-    let pair = trim_start(pair);
-    // Most names differ in the first byte. A pair without a name is nobody's.
-    if name.is_empty() || pair.first() != name.first() {
-        return None;
+/// Returns where the semicolon is that has so many before it, or how many there are.
+fn semicolon_after(line: &[u8], before: usize) -> Result<usize, usize> {
+    // To count many at once is cheap, to stop at one is not.
+    const CHUNK: usize = 256;
+    let mut seen = 0;
+    for (index, chunk) in line.chunks(CHUNK).enumerate() {
+        let count = memchr_iter(b';', chunk).count();
+        if count > before - seen {
+            let at = memchr_iter(b';', chunk).nth(before - seen);
+            return Ok(index * CHUNK + at.unwrap_or(chunk.len()));
+        }
+        seen += count;
     }
-    let rest = pair.strip_prefix(name)?;
-    let value = trim_start(rest).strip_prefix(b"=")?;
-    Some(trim_end(trim_start(value)))
+    Err(seen)
 }
 
 /// What a pair's name has after this beginning, and its value, if the name begins so.

@@ -5,7 +5,7 @@ mod wish;
 use arbitrary::{Arbitrary as _, Unstructured};
 use cloakroom_core::{
     Engine,
-    cookie::{Scan, scan},
+    cookie::{Scan, Scanner},
 };
 
 use self::{user_agent::UserAgent, visit::visit, wish::Wish};
@@ -32,7 +32,7 @@ pub fn set_cookie(data: &[u8]) {
     assert_eq!(kept, Some(wish.meant(policy.name())), "what is kept is what was meant");
     let header = agent.header(place).expect("it comes back");
     let mut found = Vec::new();
-    let end = scan([&*header], policy.name().as_str().as_bytes(), |value| found.push(value.to_vec()));
+    let end = Scanner::new(policy.name()).scan([&*header], |value| found.push(value.to_vec()));
     assert_eq!((end, found), (Scan::Complete, vec![value.into_bytes()]), "it comes back as it was");
     assert_eq!(agent.receive(removal.as_bytes(), place), Ok(None), "the removal is no cookie");
     assert!(agent.kept.is_empty(), "the removal removes it");

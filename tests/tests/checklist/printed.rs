@@ -13,7 +13,8 @@ use cloakroom_core::{
     Access, Codec, CommitError, ConfigError, CookieError, CookieHeld, CookieName, CookiePolicy, DecodeError, EditError,
     EncodeError, EndCause, Ended, Engine, EntropyError, Entry, Event, HashedKeys, Json, JsonCodec, Key, KeyId,
     KeyScheme, Keyring, Lifetime, Loaded, Moved, Nonce, Op, OpKind, Outcome, ReplayError, RequestInfo, SameSite,
-    SealedCodec, SessionId, SignedTokens, Step, StoreKey, TokenScheme, Value, Version, cookie::Scan,
+    SealedCodec, SessionId, SignedTokens, Step, StoreKey, TokenScheme, Value, Version,
+    cookie::{Scan, Scanner},
 };
 use cloakroom_redb::{OpenError, RedbConfig, RedbStore};
 use cloakroom_redis::{ConnectError, RedisConfig, RedisStore};
@@ -278,6 +279,7 @@ fn values_and_settings(printer: &mut Printer) {
     printer.debug(&world.now());
     printer.debug(&SameSite::Lax);
     printer.debug(&Scan::Complete);
+    printer.debug(&Scanner::new(CookiePolicy::default().name()));
     for kind in [OpKind::Create, OpKind::Load, OpKind::Remove, OpKind::Replace, OpKind::Touch] {
         printer.debug(&kind);
     }

@@ -1,8 +1,8 @@
 //! Our cookie, put beside whatever a header holds.
 
 use cloakroom_core::{
-    Event, RequestInfo,
-    cookie::{Scan, scan},
+    CookiePolicy, Event, RequestInfo,
+    cookie::{Scan, Scanner},
     limits::{MAX_COOKIE_HEADER_BYTES, MAX_COOKIE_PAIRS},
 };
 
@@ -56,7 +56,8 @@ fn place(about: &str, world: &World, jar: &str, lines: &[Vec<u8>], at: (usize, u
 
     let slices = || lines.iter().map(Vec::as_slice);
     let mut exact = 0;
-    let end = scan(slices(), b"__Host-id", |value| exact += usize::from(value == token(jar).as_bytes()));
+    let scanner = Scanner::new(CookiePolicy::default().name());
+    let end = scanner.scan(slices(), |value| exact += usize::from(value == token(jar).as_bytes()));
     assert_eq!(exact, usize::from(is_read), "{about}: at {at:?} of {}", show(lines));
 
     let mut world = world.clone();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cloakroom_core::{
     CookieName, CookiePolicy, Engine, Event, RequestInfo,
-    cookie::{Scan, scan},
+    cookie::{Scan, Scanner},
     limits::{MAX_COOKIE_HEADER_BYTES, MAX_COOKIE_PAIRS},
 };
 use serde_json::Value;
@@ -134,7 +134,8 @@ pub(crate) fn ours_is_found_beside_every_header(records: &[Value]) {
 /// Returns the values of a name, in order.
 pub(crate) fn read(lines: &[Vec<u8>], name: &str) -> (Vec<Vec<u8>>, Scan) {
     let mut values = Vec::new();
-    let end = scan(lines.iter().map(Vec::as_slice), name.as_bytes(), |value| values.push(value.to_vec()));
+    let scanner = Scanner::new(&CookieName::new(name).unwrap());
+    let end = scanner.scan(lines.iter().map(Vec::as_slice), |value| values.push(value.to_vec()));
     (values, end)
 }
 

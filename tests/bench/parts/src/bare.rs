@@ -2,22 +2,26 @@
 
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use cloakroom_core::cookie::scan;
+use cloakroom_core::cookie::{CookieName, Scanner};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 /// The prepared states.
 pub struct Bare {
-    name: Vec<u8>,
+    scanner: Scanner,
     mac: Hmac<Sha256>,
     key: Sha256,
 }
 
 impl Bare {
     /// Prepares what the core prepares of a ring of one key.
-    pub fn new(secret: &[u8], name: &[u8]) -> Self {
-        Self { name: name.to_vec(), mac: mac_of(secret, name), key: prefixed(b"cloakroom store key v1", b"main") }
+    pub fn new(secret: &[u8], name: &CookieName) -> Self {
+        Self {
+            scanner: Scanner::new(name),
+            mac: mac_of(secret, name.as_str().as_bytes()),
+            key: prefixed(b"cloakroom store key v1", b"main"),
+        }
     }
 
     /// From the line to the store key: scan, base64, HMAC, SHA-256.
@@ -28,7 +32,7 @@ impl Bare {
     /// The same without the prefix, which is known before.
     pub fn key_chars(&self, line: &str) -> anyhow::Result<[u8; 22]> {
         let mut found = None;
-        let _ = scan([line.as_bytes()], &self.name, |value| found = Some(value));
+        let _ = self.scanner.scan([line.as_bytes()], |value| found = Some(value));
         let mut raw = [0; 33];
         if BASE64.decode_slice(found.context("no cookie")?, &mut raw) != Ok(33) {
             bail!("no token");

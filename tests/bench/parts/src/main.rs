@@ -10,7 +10,7 @@ use std::hint::black_box;
 use bench_kit::{Command, Jar};
 use cloakroom_core::{
     Access, CookiePolicy, Engine, Entropy, EntropyError, Key, KeyId, Keyring, RequestInfo, SignedTokens, Step,
-    TokenScheme as _, UnixTime, cookie::scan,
+    TokenScheme as _, UnixTime, cookie::Scanner,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -46,7 +46,9 @@ fn each(system: &str, mut measure: impl FnMut(&str, &mut dyn FnMut())) -> anyhow
     scheme.mint(&id, &mut token);
     let mut jar = Jar::default();
     jar.take(&[format!("{}={token}", CookiePolicy::NAME)]);
-    let name = CookiePolicy::NAME.as_bytes();
+    let policy = CookiePolicy::default();
+    let name = policy.name();
+    let scanner = Scanner::new(name);
     for foreign in FOREIGN {
         let header = |jar: &Jar| jar.header(foreign).unwrap_or_default();
         let (valid, forged) = (header(&jar), header(&jar.forged()));
@@ -88,12 +90,14 @@ fn each(system: &str, mut measure: impl FnMut(&str, &mut dyn FnMut())) -> anyhow
             }
             "scan" => measure(&scanned, &mut || {
                 let mut found = None;
-                let _ = black_box(scan([black_box(valid.as_bytes())], black_box(name), |value| found = Some(value)));
+                let _ = black_box(black_box(&scanner).scan([black_box(valid.as_bytes())], |value| found = Some(value)));
                 black_box(found);
             }),
             "naive scan" => measure(&scanned, &mut || {
                 let mut found = None;
-                naive_scan(black_box(valid.as_bytes()), black_box(name), |value| found = Some(value));
+                naive_scan(black_box(valid.as_bytes()), black_box(name.as_str().as_bytes()), |value| {
+                    found = Some(value)
+                });
                 black_box(found);
             }),
             _ => anyhow::bail!("there is no system {system:?}"),
