@@ -280,11 +280,6 @@ struct Place {
 }
 
 impl Place {
-    fn new(range: Range<usize>, offset: usize) -> Result<Self, NotJson> {
-        let place = |at: usize| u32::try_from(at.saturating_add(offset)).map_err(|_| NotJson);
-        Ok(Self { start: place(range.start)?, end: place(range.end)? })
-    }
-
     fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
@@ -306,6 +301,9 @@ impl Slots {
     /// Reads an object that begins so many bytes after the reader's text begins in the bytes that are kept.
     pub(crate) fn read(reader: &mut Reader<'_>, offset: usize) -> Result<Self, NotJson> {
         let mut found = Self { slots: Vec::with_capacity(USUAL_VALUES), is_sorted: true, is_broken: false };
+        u32::try_from(reader.len().saturating_add(offset)).map_err(|_| NotJson)?;
+        let place =
+            |range: Range<usize>| Place { start: (range.start + offset) as u32, end: (range.end + offset) as u32 };
         let mut last = &[][..];
         reader.object(|reader, key| {
             let mut escaped = None;
@@ -320,9 +318,9 @@ impl Slots {
             found.is_sorted &= escaped.is_none() && last < key.raw;
             last = key.raw;
             found.slots.push(Slot {
-                key: Place::new(key.start..key.start + key.raw.len(), offset)?,
+                key: place(key.start..key.start + key.raw.len()),
                 escaped,
-                value: Place::new(reader.value()?, offset)?,
+                value: place(reader.value()?),
             });
             Ok::<(), NotJson>(())
         })?;

@@ -77,6 +77,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Returns how long the text is; no place is beyond that.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(crate) fn at(&self) -> usize {
         self.at
     }

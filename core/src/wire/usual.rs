@@ -86,9 +86,14 @@ impl<'a> Text<'a> {
 
     fn number(&mut self) -> Option<u64> {
         let (mut number, mut len) = (0_u64, 0);
-        for digit in self.0.iter().map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10) {
-            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
-            len += 1;
+        loop {
+            // No record ends in eight bytes after a number.
+            let (some, count) = digits(*self.0.get(len..)?.first_chunk()?);
+            number = number.wrapping_mul(TENS[count]).wrapping_add(some);
+            len += count;
+            if count < TENS.len() - 1 {
+                break;
+            }
         }
         // No number of two digits begins with a zero; one of nineteen is no more than there can be.
         let is_number = len == 1 || (1..20).contains(&len) && self.0.first() != Some(&b'0');
@@ -105,10 +110,27 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Ten to the power of each number of digits that are read at once.
+const TENS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// Reads as many digits as there are first, up to eight; returns what they say and how many they are.
+fn digits(bytes: [u8; 8]) -> (u64, usize) {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    // The first is in the lowest byte. What is more than nine reaches the highest bit of its byte.
+    let digits = u64::from_le_bytes(bytes) ^ (ONES * u64::from(b'0'));
+    let others = (digits | digits.wrapping_add(ONES * (0x7f - 9))) & (ONES * 0x80);
+    let count = others.trailing_zeros() / 8;
+    // Zeros before them, then neighbours are joined: to pairs, fours and all eight.
+    let digits = digits.unbounded_shl(64 - 8 * count);
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    ((fours * 10_000 + (fours >> 32)) & 0xffff_ffff, count as usize)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::record;
+    use super::{digits, record};
     use crate::{
         Codec, Entry, JsonCodec, StoreKey, Value,
         data::Data,
@@ -140,6 +162,27 @@ mod tests {
             let text = text(commits);
             let record = record(&Value::from(text.clone())).unwrap();
             assert_eq!(JsonCodec.encode(&key(), &Entry::Record(record)).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn digits_are_read_as_one_by_one() {
+        let one_by_one = |bytes: [u8; 8]| {
+            let digits: Vec<_> = bytes.iter().map_while(|byte| char::from(*byte).to_digit(10)).collect();
+            (digits.iter().fold(0, |number, digit| number * 10 + u64::from(*digit)), digits.len())
+        };
+        for text in [*b"00000000", *b"12345678", *b"90817263", *b"99999999"] {
+            for (first, second) in (0..8).flat_map(|first| (first..8).map(move |second| (first, second))) {
+                for byte in 0..=u8::MAX {
+                    let mut bytes = text;
+                    bytes[first] = byte;
+                    // What comes after those that are none changes nothing, as large as it may be.
+                    bytes[second] = byte ^ 0x80;
+                    assert_eq!(digits(bytes), one_by_one(bytes), "{bytes:?}");
+                    bytes[second] = byte;
+                    assert_eq!(digits(bytes), one_by_one(bytes), "{bytes:?}");
+                }
+            }
         }
     }
 
