@@ -2,12 +2,12 @@
 
 use std::{
     array,
-    hash::RandomState,
     sync::{Arc, Mutex, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 
 use cloakroom_runtime::Runtime;
+use hashbrown::DefaultHashBuilder;
 
 use super::{Inner, MemoryStore, room::Room, shard::Shard, sweep::sweep};
 
@@ -62,7 +62,7 @@ impl MemoryStoreBuilder {
         let runtime: Arc<dyn Runtime> = Arc::new(runtime);
         let inner = Arc::new(Inner {
             shards: array::from_fn(|_| Mutex::new(Shard::default())),
-            hasher: RandomState::new(),
+            hasher: DefaultHashBuilder::default(),
             last_version: AtomicU64::new(0),
             room: Room::new(self.max_entries, self.max_bytes),
             runtime: Arc::clone(&runtime),

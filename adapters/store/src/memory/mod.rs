@@ -8,7 +8,7 @@ mod sweep;
 
 use std::{
     fmt,
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -18,6 +18,7 @@ use std::{
 
 use cloakroom_core::{Members, StoreKey, Stored, Value, Version};
 use cloakroom_runtime::{Runtime, Task};
+use hashbrown::DefaultHashBuilder;
 
 pub use self::{builder::MemoryStoreBuilder, room::MemoryMetrics};
 use self::{
@@ -201,7 +202,8 @@ const SHARDS: usize = 16;
 /// Locks are taken in the order shard, room; never two shards.
 struct Inner {
     shards: [Mutex<Shard>; SHARDS],
-    hasher: RandomState,
+    /// Keys are digests, or made of what was drawn: nobody picks some that collide.
+    hasher: DefaultHashBuilder,
     /// One for all keys, so that no version comes back after a removal.
     last_version: AtomicU64,
     room: Room,

@@ -1,13 +1,9 @@
 //! A part of the entries, with an index of when they expire, and of the indexes.
 
-use std::{
-    collections::BTreeSet,
-    hash::{BuildHasher as _, RandomState},
-    time::Duration,
-};
+use std::{collections::BTreeSet, hash::BuildHasher as _, time::Duration};
 
 use cloakroom_core::{StoreKey, Stored, Value, Version};
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use slab::Slab;
 
 use super::{MemoryStore, indexes::Indexes, room::Room};
@@ -82,7 +78,14 @@ impl Shard {
     }
 
     /// Adds an entry under a key that has none.
-    pub(super) fn insert(&mut self, key: Hashed<'_>, value: &Value, version: u64, times: Times, hasher: &RandomState) {
+    pub(super) fn insert(
+        &mut self,
+        key: Hashed<'_>,
+        value: &Value,
+        version: u64,
+        times: Times,
+        hasher: &DefaultHashBuilder,
+    ) {
         let Times { expires_at, ttl } = times;
         let (key, hash) = (key.key.as_bytes().into(), key.hash);
         let entry = Entry { key, value: value.clone(), version, expires_at, ttl, listed_at: expires_at };
@@ -93,7 +96,7 @@ impl Shard {
     }
 
     /// Drops entries and members that have expired, of at most [`BATCH`] that it looks at.
-    pub(super) fn expire(&mut self, now: u64, room: &Room, hasher: &RandomState) -> Swept {
+    pub(super) fn expire(&mut self, now: u64, room: &Room, hasher: &DefaultHashBuilder) -> Swept {
         let (mut looked, mut count, mut bytes) = (0, 0, 0);
         while looked < BATCH {
             let Some(&(listed_at, place)) = self.by_expiry.first().filter(|first| first.0 <= now) else { break };
@@ -119,7 +122,7 @@ impl Shard {
     }
 
     /// Gives back the memory of a table that is mostly empty.
-    pub(super) fn shrink(&mut self, hasher: &RandomState) {
+    pub(super) fn shrink(&mut self, hasher: &DefaultHashBuilder) {
         // Far from where it grows, so that it does not do both in turn.
         if self.entries.len() >= self.entries.capacity() / 8 {
             return;

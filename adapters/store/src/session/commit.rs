@@ -236,7 +236,7 @@ impl Future for Commit {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report> {
         let report = match &mut self.0 {
-            Progress::Ready(report) => report.take().unwrap_or_else(Report::interrupted),
+            Progress::Ready(report) => return Poll::Ready(report.take().unwrap_or_else(Report::interrupted)),
             // A panic is the commit's alone, as it is in a task.
             Progress::Working(work, _) => match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
                 Ok(Poll::Pending) => return Poll::Pending,
@@ -251,6 +251,10 @@ impl Future for Commit {
 
 impl Drop for Commit {
     fn drop(&mut self) {
+        // Most are settled, and a report is long to move.
+        if matches!(self.0, Progress::Ready(_)) {
+            return;
+        }
         if let Progress::Working(work, runtime) = mem::replace(&mut self.0, Progress::Ready(None)) {
             // Where that panics, outside of a runtime that needs its context, it ends as if the process had.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(runtime.spawn(Box::pin(work.map(drop))))));
