@@ -5,10 +5,23 @@ use std::{error::Error as _, marker::PhantomData};
 use cloakroom_core::{CookieChange, Event, Events};
 use cloakroom_store::{OpLog, Report};
 
+use crate::session::Main;
+
 /// What was decided about a request's session: an extension of the response, where the session was accessed and the layer is
 /// asked for it ([`SessionLayer::trace_responses`](crate::SessionLayer::trace_responses)).
+///
+/// ```
+/// use cloakroom_tower::SessionTrace;
+///
+/// # fn log(response: http::Response<()>) {
+/// // In a service around the layer.
+/// if let Some(trace) = response.extensions().get::<SessionTrace>() {
+///     println!("cookie: {}, operations: {:?}", trace.cookie(), trace.ops());
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
-pub struct SessionTrace<N> {
+pub struct SessionTrace<N = Main> {
     cookie: &'static str,
     events: Events,
     ops: OpLog,
