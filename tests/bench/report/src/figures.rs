@@ -10,6 +10,16 @@ use std::{
 use anyhow::Context as _;
 use bench_kit::{Figure, median};
 
+/// What stands after a metric that is no figure of its own, but tells how far the rounds of one are apart.
+const SPREAD: [&str; 3] = [", lowest", ", median", ", highest"];
+/// From so many rounds on their spread is kept.
+const MANY: usize = 5;
+
+/// Tells whether a metric is of the spread of another.
+pub(crate) fn is_spread(metric: &str) -> bool {
+    SPREAD.iter().any(|suffix| metric.ends_with(suffix))
+}
+
 /// Figures in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct Figures(Vec<Figure>);
@@ -17,7 +27,8 @@ pub(crate) struct Figures(Vec<Figure>);
 impl Figures {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Self(serde_json::from_reader(BufReader::new(file))?))
+        let figures = serde_json::from_reader(BufReader::new(file));
+        Ok(Self(figures.with_context(|| format!("{} holds no figures", path.display()))?))
     }
 
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
@@ -41,8 +52,19 @@ impl Figures {
         Ok(())
     }
 
-    /// Adds the median of what is the same but for its value, in the order in which each first came.
+    /// Adds the median of what is the same but for its value, in the order in which each first came; and of many that differ
+    /// the lowest and the highest.
     pub(crate) fn add_medians(&mut self, rounds: Self) {
+        self.add_each(rounds, 1);
+    }
+
+    /// Adds the lowest in place of the median, for what anything else that the machine does only adds to.
+    pub(crate) fn add_lowest(&mut self, rounds: Self) {
+        self.add_each(rounds, 0);
+    }
+
+    /// Adds one of the lowest, the median and the highest by its own name, and of many the others by theirs.
+    fn add_each(&mut self, rounds: Self, one: usize) {
         let mut places: BTreeMap<(String, String, String), usize> = BTreeMap::new();
         let mut all: Vec<(Figure, Vec<f64>)> = Vec::new();
         for figure in rounds.0 {
@@ -53,7 +75,18 @@ impl Figures {
                 None => all.push((figure.clone(), vec![figure.value])),
             }
         }
-        self.0.extend(all.into_iter().map(|(figure, mut values)| Figure { value: median(&mut values), ..figure }));
+        for (figure, mut values) in all {
+            let middle = median(&mut values);
+            // The median has sorted them.
+            let Some((&lowest, &highest)) = values.first().zip(values.last()) else { continue };
+            let of = [lowest, middle, highest];
+            for (place, value) in of.into_iter().enumerate() {
+                let metric = format!("{}{}", figure.metric, if place == one { "" } else { SPREAD[place] });
+                if place == one || values.len() >= MANY && lowest < highest {
+                    self.0.push(Figure { metric, value, ..figure.clone() });
+                }
+            }
+        }
     }
 
     pub(crate) fn find(&self, bench: &str, system: &str, metric: &str) -> Option<f64> {
@@ -88,5 +121,31 @@ mod tests {
         let all: Vec<_> = figures.iter().map(|figure| (&*figure.system, &*figure.metric, figure.value)).collect();
         // Between two, there is what lies in their middle.
         assert_eq!(all, [("b", "time", 2.0), ("a", "time", 2.5), ("b", "requests", 7.0)]);
+    }
+
+    #[test]
+    fn of_many_rounds_the_spread_is_kept() {
+        let rounds = || {
+            let mut rounds = Figures::default();
+            for value in [9.0, 2.0, 7.0, 1.0, 4.0] {
+                rounds.add("read", "a", "time", value, "us");
+                rounds.add("read", "a", "allocations", 3.0, "1/request");
+            }
+            rounds
+        };
+        let mut figures = Figures::default();
+        figures.add_medians(rounds());
+        let of =
+            |figures: &Figures| figures.iter().map(|figure| (figure.metric.clone(), figure.value)).collect::<Vec<_>>();
+        let named =
+            |all: &[(&str, f64)]| all.iter().map(|(metric, value)| ((*metric).to_owned(), *value)).collect::<Vec<_>>();
+        // What never differs has no spread.
+        let medians = [("time, lowest", 1.0), ("time", 4.0), ("time, highest", 9.0), ("allocations", 3.0)];
+        assert_eq!(of(&figures), named(&medians));
+        let mut figures = Figures::default();
+        figures.add_lowest(rounds());
+        let lowest = [("time", 1.0), ("time, median", 4.0), ("time, highest", 9.0), ("allocations", 3.0)];
+        assert_eq!(of(&figures), named(&lowest));
+        assert!(is_spread("time, median") && !is_spread("time"));
     }
 }

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use crate::{figures::Figures, order::Order};
 
 /// Crates whose versions matter to who compares.
-const CRATES: [&str; 21] = [
+const CRATES: [&str; 23] = [
     "actix-session",
     "actix-web",
     "async-session",
@@ -14,11 +14,13 @@ const CRATES: [&str; 21] = [
     "axum_session",
     "axum_session_redispool",
     "cloakroom-tower",
+    "fred",
     "hyper",
     "pavex",
     "pavex_session",
     "pavex_session_redis",
     "poem",
+    "redb",
     "redis",
     "salvo",
     "salvo-session",

@@ -49,6 +49,9 @@ struct Options {
     /// Where the order comes from; drawn, and printed, if it is not given
     #[arg(long)]
     seed: Option<u64>,
+    /// Look at the options alone
+    #[arg(long, hide = true)]
+    dry_run: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -69,6 +72,9 @@ enum Part {
 
 fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
+    if options.dry_run {
+        return Ok(ExitCode::SUCCESS);
+    }
     fs::create_dir_all(&options.out)?;
     let figures = match &options.of {
         Some(earlier) => Figures::read(earlier)?,

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::figures::Figures;
+use bench_kit::Figure;
+
+use crate::figures::{Figures, is_spread};
 
 /// Prints a table in Markdown for each bench.
 pub(crate) fn print(figures: &Figures) {
     for bench in figures.benches() {
-        let of_bench: Vec<_> = figures.iter().filter(|figure| figure.bench == bench).collect();
+        let is_shown = |figure: &&Figure| figure.bench == bench && !is_spread(&figure.metric);
+        let of_bench: Vec<_> = figures.iter().filter(is_shown).collect();
         let mut seen = BTreeSet::new();
         if bench == "versions" {
             println!("\n## {bench}\n");
