@@ -18,7 +18,7 @@ impl Sessions {
     }
 
     pub(crate) fn end_step(&self, user: &Principal, which: Which, current: Option<&Loaded>) -> RosterStep<u64> {
-        self.engine().end_sessions(user, which, current, self.now(), &mut OsEntropy)
+        self.engine().end_sessions(user, which, current, self.now(), &mut OsEntropy::new())
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) fn refuse_marked(value: &Value) -> Result<(), StoreError> {
 
 fn nonce() -> Result<[u8; NONCE_LEN], StoreError> {
     let mut nonce = [0; NONCE_LEN];
-    let filled = OsEntropy.fill(&mut nonce);
+    let filled = OsEntropy::new().fill(&mut nonce);
     filled.map_err(|_| StoreError::failed(Fault::Internal).with_source("the system gave no randomness"))?;
     Ok(nonce)
 }

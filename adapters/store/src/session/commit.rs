@@ -102,7 +102,7 @@ impl Session {
             }
         };
         let sessions = &self.shared.sessions;
-        let done = match machine.commit(sessions.now(), &mut OsEntropy) {
+        let done = match machine.commit(sessions.now(), &mut OsEntropy::new()) {
             Step::Done(done) => Box::new(done),
             Step::Io(io) => drive(sessions, io, &mut slot.ops, &mut slot.store_error).await,
         };
@@ -180,7 +180,7 @@ impl Session {
             return Closing::Settled(Report::failed(SessionError::Closed));
         };
         let seen = Seen { ops, store_error, error };
-        match machine.commit(now, &mut OsEntropy) {
+        match machine.commit(now, &mut OsEntropy::new()) {
             Step::Done(done) => Closing::Settled(self.report(Box::new(done), seen)),
             Step::Io(io) => Closing::Driven(io, seen),
         }
