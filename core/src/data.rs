@@ -301,6 +301,7 @@ impl Slots {
     /// Reads an object that begins so many bytes after the reader's text begins in the bytes that are kept.
     pub(crate) fn read(reader: &mut Reader<'_>, offset: usize) -> Result<Self, NotJson> {
         let mut found = Self { slots: Vec::with_capacity(USUAL_VALUES), is_sorted: true, is_broken: false };
+        // No place is beyond the end.
         u32::try_from(reader.len().saturating_add(offset)).map_err(|_| NotJson)?;
         let place =
             |range: Range<usize>| Place { start: (range.start + offset) as u32, end: (range.end + offset) as u32 };

@@ -53,16 +53,18 @@ impl Scanner {
     }
 
     fn scan_line<'h>(&self, line: &'h [u8], mut found: impl FnMut(&'h [u8])) {
-        // What is found overlaps no other pair's name: a name has neither a blank nor a semicolon.
-        for at in self.name.find_iter(line) {
-            if !matches!(trim_end(&line[..at]), [] | [.., b';']) {
-                continue;
+        let mut from = 0;
+        while let Some(at) = self.name.find(&line[from..]) {
+            let (before, rest) = line.split_at(from + at);
+            let rest = &rest[self.name.needle().len()..];
+            let rest = &rest[..memchr(b';', rest).unwrap_or(rest.len())];
+            if matches!(trim_end(before), [] | [.., b';'])
+                && let Some(value) = trim_start(rest).strip_prefix(b"=")
+            {
+                found(trim_end(trim_start(value)));
             }
-            let rest = &line[at + self.name.needle().len()..];
-            if let Some(value) = trim_start(rest).strip_prefix(b"=") {
-                let end = memchr(b';', value).unwrap_or(value.len());
-                found(trim_end(trim_start(&value[..end])));
-            }
+            // No other pair of ours begins within this one.
+            from = before.len() + self.name.needle().len() + rest.len();
         }
     }
 }
@@ -76,14 +78,21 @@ impl fmt::Debug for Scanner {
 
 /// Calls `look` with every pair, in order, over all lines.
 pub(crate) fn scan_pairs<'h>(lines: impl IntoIterator<Item = &'h [u8]>, mut look: impl FnMut(&'h [u8])) -> Scan {
-    within_limits(lines, |line| line.split(|byte| *byte == b';').for_each(&mut look))
+    within_limits(lines, |line| {
+        let mut start = 0;
+        for end in memchr_iter(b';', line) {
+            look(&line[start..end]);
+            start = end + 1;
+        }
+        look(&line[start..]);
+    })
 }
 
 /// Calls `read` with the lines as far as they are read: the last one may end after some of its pairs.
 fn within_limits<'h>(lines: impl IntoIterator<Item = &'h [u8]>, mut read: impl FnMut(&'h [u8])) -> Scan {
     let mut bytes = MAX_COOKIE_HEADER_BYTES;
     let mut pairs = MAX_COOKIE_PAIRS;
-    // One that cannot have too many pairs. They are counted when another line comes, which is rare.
+    // A line that cannot have too many pairs: they are counted when another comes.
     let mut uncounted = None;
     for line in lines {
         pairs -= uncounted.take().map_or(0, |line| memchr_iter(b';', line).count() + 1);

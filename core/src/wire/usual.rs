@@ -87,7 +87,7 @@ impl<'a> Text<'a> {
     fn number(&mut self) -> Option<u64> {
         let (mut number, mut len) = (0_u64, 0);
         loop {
-            // No record ends in eight bytes after a number.
+            // No record ends within eight bytes after a number; what does is for the other way.
             let (some, count) = digits(*self.0.get(len..)?.first_chunk()?);
             number = number.wrapping_mul(TENS[count]).wrapping_add(some);
             len += count;

@@ -85,7 +85,7 @@ fn one_line(unit: &str, size: usize) -> Vec<Vec<u8>> {
     vec![unit.bytes().cycle().take(size).collect()]
 }
 
-const SHAPES: [Shape; 20] = [
+const SHAPES: [Shape; 21] = [
     ("tiny-pairs", |size| one_line("a=;", size)),
     ("pairs", |size| one_line("name=0123456789abcdef; ", size)),
     ("long-pairs", |size| one_line(&format!("name={}; ", "x".repeat(200)), size)),
@@ -106,6 +106,7 @@ const SHAPES: [Shape; 20] = [
     ("blanks-in-pairs", |size| one_line("        =        ;", size)),
     ("semicolons", |size| one_line(";", size)),
     ("our-name-malformed", |size| one_line("__Host-id=x; ", size)),
+    ("our-name-over-and-over", |size| one_line("__Host-id", size)),
     ("our-name-nearly", |size| one_line("__Host-i=x; ", size)),
     ("our-name-well-formed", |size| {
         let pairs = (0..size / 55).map(|n| format!("__Host-id=AQ{n:042};"));

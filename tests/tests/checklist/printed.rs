@@ -436,7 +436,7 @@ async fn handles_and_layers(printer: &mut Printer) {
     add_ticket(&mut printer.forms, &jar, &site.store.keys().pop().unwrap());
     // The ticket is in the headers, and marked so that printing them does not show it.
     printer.debug(&response);
-    printer.debug(response.extensions().get::<SessionTrace<Main>>().unwrap());
+    printer.debug(response.extensions().get::<SessionTrace>().unwrap());
     let mut extensions = http::Extensions::new();
     printer.error(&cloakroom_tower::Session::<Main>::find(&extensions).unwrap_err());
     extensions.insert(Main);

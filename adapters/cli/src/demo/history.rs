@@ -13,7 +13,7 @@ use axum::{
     response::Response,
 };
 use cloakroom_core::{Event, OpKind};
-use cloakroom_tower::{Main, SessionTrace};
+use cloakroom_tower::SessionTrace;
 
 use super::App;
 
@@ -48,7 +48,7 @@ pub(super) struct Settled {
     pub(super) path: String,
     pub(super) status: StatusCode,
     /// `None` where nobody asked for the session.
-    pub(super) trace: Option<SessionTrace<Main>>,
+    pub(super) trace: Option<SessionTrace>,
 }
 
 impl Settled {
@@ -84,7 +84,7 @@ pub(super) async fn watch(State(app): State<App>, request: Request, next: Next) 
     let method = bounded(request.method().as_str(), 16);
     let path = bounded(request.uri().path(), 120);
     let mut response = next.run(request).await;
-    let trace = response.extensions().get::<SessionTrace<Main>>().cloned();
+    let trace = response.extensions().get::<SessionTrace>().cloned();
     let settled = Settled { at: app.0.runtime.now(), method, path, status: response.status(), trace };
     let headers = response.headers_mut();
     headers.insert(COOKIE, HeaderValue::from_static(settled.cookie()));

@@ -202,7 +202,7 @@ const SHARDS: usize = 16;
 /// Locks are taken in the order shard, room; never two shards.
 struct Inner {
     shards: [Mutex<Shard>; SHARDS],
-    /// Keys are digests, or made of what was drawn: nobody picks some that collide.
+    /// Entries are made under keys that the engine drew, and indexes stand in no hash table: nobody picks keys that collide.
     hasher: DefaultHashBuilder,
     /// One for all keys, so that no version comes back after a removal.
     last_version: AtomicU64,

@@ -55,16 +55,16 @@ impl Figures {
     /// Adds the median of what is the same but for its value, in the order in which each first came; and of many that differ
     /// the lowest and the highest.
     pub(crate) fn add_medians(&mut self, rounds: Self) {
-        self.add_each(rounds, 1);
+        self.add_each(rounds, |_| 1);
     }
 
-    /// Adds the lowest in place of the median, for what anything else that the machine does only adds to.
-    pub(crate) fn add_lowest(&mut self, rounds: Self) {
-        self.add_each(rounds, 0);
+    /// The same with the lowest in place of the median of times, for what else the machine does only adds to them.
+    pub(crate) fn add_lowest_times(&mut self, rounds: Self) {
+        self.add_each(rounds, |metric| usize::from(metric != "time"));
     }
 
     /// Adds one of the lowest, the median and the highest by its own name, and of many the others by theirs.
-    fn add_each(&mut self, rounds: Self, one: usize) {
+    fn add_each(&mut self, rounds: Self, one_of: impl Fn(&str) -> usize) {
         let mut places: BTreeMap<(String, String, String), usize> = BTreeMap::new();
         let mut all: Vec<(Figure, Vec<f64>)> = Vec::new();
         for figure in rounds.0 {
@@ -79,7 +79,7 @@ impl Figures {
             let middle = median(&mut values);
             // The median has sorted them.
             let Some((&lowest, &highest)) = values.first().zip(values.last()) else { continue };
-            let of = [lowest, middle, highest];
+            let (of, one) = ([lowest, middle, highest], one_of(&figure.metric));
             for (place, value) in of.into_iter().enumerate() {
                 let metric = format!("{}{}", figure.metric, if place == one { "" } else { SPREAD[place] });
                 if place == one || values.len() >= MANY && lowest < highest {
@@ -130,6 +130,7 @@ mod tests {
             for value in [9.0, 2.0, 7.0, 1.0, 4.0] {
                 rounds.add("read", "a", "time", value, "us");
                 rounds.add("read", "a", "allocations", 3.0, "1/request");
+                rounds.add("read", "a", "allocated", value, "B/request");
             }
             rounds
         };
@@ -140,11 +141,27 @@ mod tests {
         let named =
             |all: &[(&str, f64)]| all.iter().map(|(metric, value)| ((*metric).to_owned(), *value)).collect::<Vec<_>>();
         // What never differs has no spread.
-        let medians = [("time, lowest", 1.0), ("time", 4.0), ("time, highest", 9.0), ("allocations", 3.0)];
+        let medians = [
+            ("time, lowest", 1.0),
+            ("time", 4.0),
+            ("time, highest", 9.0),
+            ("allocations", 3.0),
+            ("allocated, lowest", 1.0),
+            ("allocated", 4.0),
+            ("allocated, highest", 9.0),
+        ];
         assert_eq!(of(&figures), named(&medians));
         let mut figures = Figures::default();
-        figures.add_lowest(rounds());
-        let lowest = [("time", 1.0), ("time, median", 4.0), ("time, highest", 9.0), ("allocations", 3.0)];
+        figures.add_lowest_times(rounds());
+        let lowest = [
+            ("time", 1.0),
+            ("time, median", 4.0),
+            ("time, highest", 9.0),
+            ("allocations", 3.0),
+            ("allocated, lowest", 1.0),
+            ("allocated", 4.0),
+            ("allocated, highest", 9.0),
+        ];
         assert_eq!(of(&figures), named(&lowest));
         assert!(is_spread("time, median") && !is_spread("time"));
     }

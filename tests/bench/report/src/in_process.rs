@@ -24,6 +24,6 @@ pub(crate) fn measure(
             all.add_lines(&output(Command::new(&system.program).args(["in-process", &system.name, millis]))?)?;
         }
     }
-    figures.add_lowest(all);
+    figures.add_lowest_times(all);
     Ok(())
 }
