@@ -5,11 +5,11 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     binding::Client,
-    cookie::{Scan, scan_pairs, value_after},
+    cookie::Scan,
     engine::Policy,
     entropy::Entropy,
     event::{Event, Events},
-    held::{Asked, Holder, Jar, Pieces, piece_of},
+    held::{Asked, Holder, Jar, Pieces, scan_pieces},
     id::StoreKey,
     limits::{MAX_TAGS_CHECKED, MAX_TICKETS},
     loaded::Loaded,
@@ -313,14 +313,9 @@ impl Candidates {
             1 => policy.scanner.scan(cookie_headers, |value| self.add(policy, value)),
             most => {
                 let name = policy.cookie.name().as_str().as_bytes();
-                scan_pairs(cookie_headers, |pair| match value_after(pair, name) {
-                    Some((b"", value)) => self.add(policy, value),
-                    Some((rest, value)) => {
-                        if let Some(index) = piece_of(rest, most) {
-                            self.unchecked |= !self.pieces.add(index, value);
-                        }
-                    }
-                    None => {}
+                scan_pieces(cookie_headers, name, most, |index, value| match index {
+                    None => self.add(policy, value),
+                    Some(index) => self.unchecked |= !self.pieces.add(index, value),
                 })
             }
         };

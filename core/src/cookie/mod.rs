@@ -4,7 +4,7 @@ mod name;
 mod policy;
 mod scan;
 
-pub(crate) use self::scan::{scan_pairs, value_after};
+pub(crate) use self::scan::{trim_end, trim_start, within_limits};
 pub use self::{
     name::{CookieName, InvalidCookieName},
     policy::{CookieError, CookiePolicy, SameSite},

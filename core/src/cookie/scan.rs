@@ -76,20 +76,8 @@ impl fmt::Debug for Scanner {
     }
 }
 
-/// Calls `look` with every pair, in order, over all lines.
-pub(crate) fn scan_pairs<'h>(lines: impl IntoIterator<Item = &'h [u8]>, mut look: impl FnMut(&'h [u8])) -> Scan {
-    within_limits(lines, |line| {
-        let mut start = 0;
-        for end in memchr_iter(b';', line) {
-            look(&line[start..end]);
-            start = end + 1;
-        }
-        look(&line[start..]);
-    })
-}
-
 /// Calls `read` with the lines as far as they are read: the last one may end after some of its pairs.
-fn within_limits<'h>(lines: impl IntoIterator<Item = &'h [u8]>, mut read: impl FnMut(&'h [u8])) -> Scan {
+pub(crate) fn within_limits<'h>(lines: impl IntoIterator<Item = &'h [u8]>, mut read: impl FnMut(&'h [u8])) -> Scan {
     let mut bytes = MAX_COOKIE_HEADER_BYTES;
     let mut pairs = MAX_COOKIE_PAIRS;
     // A line that cannot have too many pairs: they are counted when another comes.
@@ -133,21 +121,14 @@ fn semicolon_after(line: &[u8], before: usize) -> Result<usize, usize> {
     Err(seen)
 }
 
-/// What a pair's name has after this beginning, and its value, if the name begins so.
-pub(crate) fn value_after<'h>(pair: &'h [u8], name: &[u8]) -> Option<(&'h [u8], &'h [u8])> {
-    let rest = trim_start(pair).strip_prefix(name)?;
-    let at = rest.iter().position(|&byte| byte == b'=')?;
-    Some((trim_end(&rest[..at]), trim_end(trim_start(&rest[at + 1..]))))
-}
-
-fn trim_start(mut bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim_start(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;
     }
     bytes
 }
 
-fn trim_end(mut bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim_end(mut bytes: &[u8]) -> &[u8] {
     while let [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }

@@ -35,7 +35,7 @@ use crate::{
 pub(crate) use self::{
     answer::Answer,
     jar::{Asked, Jar, key_of},
-    pieces::{Pieces, piece_of},
+    pieces::{Pieces, scan_pieces},
 };
 use self::{
     pieces::{HEAD, split},

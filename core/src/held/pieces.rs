@@ -4,7 +4,12 @@
 //! pieces of one text share: those of its nonce or its tag. So pieces of two writings never come together, and what is
 //! joined opens only whole.
 
-use crate::session::RawToken;
+use memchr::memchr_iter;
+
+use crate::{
+    cookie::{Scan, trim_end, trim_start, within_limits},
+    session::RawToken,
+};
 
 /// What stands before the text in each piece.
 pub(super) const HEAD: usize = 3 + MARK.end - MARK.start;
@@ -77,8 +82,45 @@ impl<'v> Head<'v> {
     }
 }
 
+/// Calls `found` with every value of a name, and of the names of its pieces with which they are, in order, over all lines.
+pub(crate) fn scan_pieces<'h>(
+    lines: impl IntoIterator<Item = &'h [u8]>,
+    name: &[u8],
+    most: usize,
+    mut found: impl FnMut(Option<usize>, &'h [u8]),
+) -> Scan {
+    scan_pairs(lines, |pair| match value_after(pair, name) {
+        Some((b"", value)) => found(None, value),
+        Some((rest, value)) => {
+            if let Some(index) = piece_of(rest, most) {
+                found(Some(index), value);
+            }
+        }
+        None => {}
+    })
+}
+
+/// Calls `look` with every pair, in order, over all lines.
+fn scan_pairs<'h>(lines: impl IntoIterator<Item = &'h [u8]>, mut look: impl FnMut(&'h [u8])) -> Scan {
+    within_limits(lines, |line| {
+        let mut start = 0;
+        for end in memchr_iter(b';', line) {
+            look(&line[start..end]);
+            start = end + 1;
+        }
+        look(&line[start..]);
+    })
+}
+
+/// What a pair's name has after this beginning, and its value, if the name begins so.
+fn value_after<'h>(pair: &'h [u8], name: &[u8]) -> Option<(&'h [u8], &'h [u8])> {
+    let rest = trim_start(pair).strip_prefix(name)?;
+    let at = rest.iter().position(|&byte| byte == b'=')?;
+    Some((trim_end(&rest[..at]), trim_end(trim_start(&rest[at + 1..]))))
+}
+
 /// Which piece a pair's name says it is, where the name is that of the cookie with a number after it.
-pub(crate) fn piece_of(rest: &[u8], most: usize) -> Option<usize> {
+fn piece_of(rest: &[u8], most: usize) -> Option<usize> {
     let (sign, digits) = rest.split_first()?;
     let text = str::from_utf8(digits).ok().filter(|text| *sign == b'-' && !text.starts_with(['0', '+']))?;
     text.parse().ok().filter(|&index| index < most)
