@@ -5,6 +5,8 @@
 use core::ops::Range;
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 /// The text is not well-formed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct NotJson;
@@ -45,9 +47,8 @@ pub(crate) struct Reader<'a> {
     open: Vec<bool>,
 }
 
-/// The bytes of a text that are looked at together: of a long one, and where its end is near.
-const BLOCK: usize = 128;
-const CHUNK: usize = 32;
+/// How many bytes of a text are looked at before it is a long one.
+const SHORT: usize = 48;
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
@@ -207,19 +208,20 @@ impl<'a> Reader<'a> {
         let mut at = self.at;
         let mut has_escapes = false;
         loop {
-            at += plain(self.bytes.get(at..).unwrap_or_default());
-            match self.bytes.get(at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    has_escapes = true;
-                    at += self.escape(at)?;
+            let rest = self.bytes.get(at..).unwrap_or_default();
+            let plain = rest.get(..memchr2(b'"', b'\\', rest).ok_or(NotJson)?).unwrap_or_default();
+            if !is_plain(plain) {
+                if plain.iter().any(|byte| *byte < b' ') {
+                    return Err(NotJson);
                 }
-                Some(0x80..) => {
-                    self.is_ascii = false;
-                    at += self.bytes[at..].iter().take_while(|byte| !byte.is_ascii()).count();
-                }
-                _ => return Err(NotJson),
+                self.is_ascii = false;
             }
+            at += plain.len();
+            if self.bytes.get(at) == Some(&b'"') {
+                break;
+            }
+            has_escapes = true;
+            at += self.escape(at)?;
         }
         self.at = at + 1;
         Ok(has_escapes)
@@ -305,20 +307,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many bytes a text goes on in ASCII without its end, an escape or a control character.
-fn plain(bytes: &[u8]) -> usize {
-    let at = plain_of_short(bytes);
-    if bytes.get(at).is_none_or(|byte| is_special(*byte)) {
-        return at;
+/// Tells whether there is nothing but ASCII, and no control character.
+fn is_plain(text: &[u8]) -> bool {
+    // No branches within, so that processors look at many bytes at once. With this bit flipped, what is not ASCII is least.
+    let are_plain = |bytes: &[u8]| bytes.iter().fold(u8::MAX, |least, byte| least.min(byte ^ 0x80)) >= b' ' ^ 0x80;
+    match text.last_chunk::<32>() {
+        // Some of the last chunk twice, rather than one by one.
+        Some(last) => are_plain(text.as_chunks::<32>().0.as_flattened()) && are_plain(last),
+        None => are_plain(text),
     }
-    let at = plain_chunks::<CHUNK>(bytes, plain_chunks::<BLOCK>(bytes, at));
-    plain_chunks::<1>(bytes, plain_chunks::<8>(bytes, at))
 }
 
-/// The same, which ends after a chunk and near the end of all bytes: most texts are short.
+/// How many bytes a text goes on in ASCII without its end, an escape or a control character, of a short text and by words: no
+/// further than to its last whole one.
 fn plain_of_short(bytes: &[u8]) -> usize {
     let mut at = 0;
-    for word in bytes.as_chunks().0.iter().take(CHUNK / 8) {
+    for word in bytes.as_chunks().0.iter().take(SHORT / 8) {
         let special = special(u64::from_le_bytes(*word));
         if special != 0 {
             return at + special.trailing_zeros() as usize / 8;
@@ -328,24 +332,11 @@ fn plain_of_short(bytes: &[u8]) -> usize {
     at
 }
 
-/// Goes on from a place for as many whole chunks as are plain, and returns where that is.
-fn plain_chunks<const N: usize>(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    // No branches within one, so that processors look at many bytes at once.
-    let is_plain = |chunk: &&[u8; N]| !chunk.iter().fold(false, |any, &byte| any | is_special(byte));
-    at + N * rest.as_chunks::<N>().0.iter().take_while(is_plain).count()
-}
-
-/// Tells whether that is a quote, a backslash, a control character or not ASCII.
-fn is_special(byte: u8) -> bool {
-    // With this bit flipped the quote comes right after the control characters, and negative are those that are not ASCII.
-    ((byte ^ 2).cast_signed() < 0x21) | (byte == b'\\')
-}
-
 /// Sets the highest bit of the first byte that is a quote, a backslash, a control character or not ASCII, and of none before.
 fn special(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
-    // What is below the limit borrows its highest bit. The quote comes after the control characters as above.
+    // What is below the limit borrows its highest bit. With the second bit flipped the quote comes right after the control
+    // characters.
     let below = |flipped: u8, limit: u64| (word ^ (ONES * u64::from(flipped))).wrapping_sub(ONES * limit);
     (below(2, 0x21) | below(b'\\', 1) | word) & (ONES * 0x80)
 }
