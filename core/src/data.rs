@@ -305,7 +305,7 @@ impl Slots {
         u32::try_from(reader.len().saturating_add(offset)).map_err(|_| NotJson)?;
         let place =
             |range: Range<usize>| Place { start: (range.start + offset) as u32, end: (range.end + offset) as u32 };
-        let mut last = &[][..];
+        let (mut last, mut last_head) = (&[][..], 0);
         reader.object(|reader, key| {
             let mut escaped = None;
             if key.has_escapes {
@@ -316,8 +316,10 @@ impl Slots {
                 escaped = Some(name.into());
             }
             // One with escapes is sorted in.
-            found.is_sorted &= escaped.is_none() && last < key.raw;
-            last = key.raw;
+            let head = head(key.raw, reader.between(key.start..key.start + 8));
+            // Most are told apart by their beginnings.
+            found.is_sorted &= escaped.is_none() && (last_head < head || last_head == head && last < key.raw);
+            (last, last_head) = (key.raw, head);
             found.slots.push(Slot {
                 key: place(key.start..key.start + key.raw.len()),
                 escaped,
@@ -327,6 +329,16 @@ impl Slots {
         })?;
         Ok(found)
     }
+}
+
+/// Returns the first eight bytes of a key as a number that goes by the same order: zero bytes, which no key has, come after one
+/// that is shorter. `beyond` is the key with what stands after it.
+fn head(key: &[u8], beyond: &[u8]) -> u64 {
+    let Some(head) = beyond.first_chunk() else {
+        return key.iter().zip((0..8).rev()).fold(0, |head, (byte, place)| head | u64::from(*byte) << (8 * place));
+    };
+    let after = u64::MAX.checked_shr(8 * key.len().min(8) as u32).unwrap_or(0);
+    u64::from_be_bytes(*head) & !after
 }
 
 #[cfg(test)]
@@ -349,6 +361,32 @@ mod tests {
                 assert_eq!(data.raw(&format!("k{n}")), Some(&*n.to_string()));
             }
             assert_eq!((data.raw(""), data.raw("k"), data.raw("k99")), (None, None, None));
+        }
+    }
+
+    #[test]
+    fn keys_are_in_order_as_their_bytes_are() {
+        let long = "abcdefgh";
+        let keys = [
+            "a",
+            "a ",
+            "a!",
+            "a\u{7f}",
+            "ab",
+            "b",
+            "\u{e9}",
+            &long[..7],
+            long,
+            &format!("{long}i"),
+            &format!("{long}ia"),
+        ];
+        for (first, second) in keys.iter().flat_map(|first| keys.iter().map(move |second| (first, second))) {
+            // Near the end, and far from it.
+            for value in ["0", "1000000000"] {
+                let text = format!("{{\"{first}\":0,\"{second}\":{value}}}");
+                let slots = Slots::read(&mut Reader::new(text.as_bytes()), 0).unwrap();
+                assert_eq!(slots.is_sorted, first < second, "{text}");
+            }
         }
     }
 

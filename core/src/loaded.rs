@@ -377,7 +377,7 @@ impl Loaded {
 
     /// Tells whether the data can be read: of a record that does not decode nothing can, until it is destroyed.
     pub fn is_readable(&self) -> bool {
-        self.destroy || self.login.is_some() || !matches!(self.opened, Opened::Undecodable { .. })
+        self.destroy || self.login.is_some() || !matches!(self.opened, Opened::Undecodable(_))
     }
 
     /// Returns when the session was made; `None` while it is new.

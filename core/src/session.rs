@@ -258,7 +258,7 @@ impl<'s> Load<'s> {
         if let (Some(jar), Opened::Live(admitted)) = (jar, &mut opened) {
             admitted.epoch = jar.epoch_of(admitted.live.record.lineage).flatten();
         }
-        let undecodable = matches!(opened, Opened::Undecodable { .. });
+        let undecodable = matches!(opened, Opened::Undecodable(_));
         let destroys = matches!(opened, Opened::Dead(_)) && admission.destroys();
         let mut loaded = Loaded::new(Arc::clone(policy), opened);
         if destroys {

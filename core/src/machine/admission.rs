@@ -37,7 +37,8 @@ use crate::{
     wire::codec::DecodeError,
 };
 
-/// What the tickets of a request opened, in the order in which one outweighs another.
+/// What the tickets of a request opened, in the order in which one outweighs another. Each holds one box at most, so that it is
+/// handed on in registers.
 pub(crate) enum Opened {
     Absent,
     /// Nothing opens, but an end has something to strike: an expired record, or what an elevation made.
@@ -47,10 +48,7 @@ pub(crate) enum Opened {
     /// Given up a moment ago, by a login, or by an elevation that made what stands here, or lost within the request; only
     /// an end follows that.
     Superseded(Option<Box<EndTarget>>),
-    Undecodable {
-        target: Box<EndTarget>,
-        error: DecodeError,
-    },
+    Undecodable(Box<Undecodable>),
     Live(Box<Admitted>),
     Ambiguous,
 }
@@ -60,9 +58,8 @@ impl Opened {
     pub(crate) fn loaded_at(&self) -> Option<UnixTime> {
         match self {
             Self::Live(admitted) => Some(admitted.loaded_at),
-            Self::Dead(target) | Self::Superseded(Some(target)) | Self::Undecodable { target, .. } => {
-                Some(target.loaded_at)
-            }
+            Self::Dead(target) | Self::Superseded(Some(target)) => Some(target.loaded_at),
+            Self::Undecodable(found) => Some(found.target.loaded_at),
             Self::Absent | Self::Ambiguous | Self::Stale | Self::Superseded(None) => None,
         }
     }
@@ -90,7 +87,8 @@ impl Opened {
                 let Admitted { live: Live { key, version, .. }, loaded_at, .. } = *admitted;
                 Some(Box::new(EndTarget { key, version: Some(version), loaded_at }))
             }
-            Self::Dead(target) | Self::Superseded(Some(target)) | Self::Undecodable { target, .. } => Some(target),
+            Self::Dead(target) | Self::Superseded(Some(target)) => Some(target),
+            Self::Undecodable(found) => Some(Box::new(found.target)),
             Self::Absent | Self::Ambiguous | Self::Stale | Self::Superseded(None) => None,
         }
     }
@@ -101,11 +99,17 @@ impl Opened {
             Self::Dead(_) => DEAD,
             Self::Stale => 2,
             Self::Superseded(_) => 3,
-            Self::Undecodable { .. } => 4,
+            Self::Undecodable(_) => 4,
             Self::Live(_) => 5,
             Self::Ambiguous => 6,
         }
     }
+}
+
+/// A record that does not decode, and why.
+pub(crate) struct Undecodable {
+    target: EndTarget,
+    pub(crate) error: DecodeError,
 }
 
 /// Of what opens nothing, but has something to strike.
@@ -242,7 +246,8 @@ impl Admission {
             }
             Sight::Undecodable(version, error) => {
                 events.push(Event::Undecodable);
-                Opened::Undecodable { target: target(self.ticket.key.clone(), Some(version)), error }
+                let target = EndTarget { key: self.ticket.key.clone(), version: Some(version), loaded_at };
+                Opened::Undecodable(Box::new(Undecodable { target, error }))
             }
             Sight::Record(live) => match expires_in {
                 Some(ttl) if is_in_time(policy, &live.record, ttl, now) => {
@@ -327,9 +332,7 @@ impl Admission {
                 Opened::Live(a)
             }
             // What does not decode may be a second live session.
-            (Opened::Live(_) | Opened::Undecodable { .. }, Opened::Live(_) | Opened::Undecodable { .. }) => {
-                Opened::Ambiguous
-            }
+            (Opened::Live(_) | Opened::Undecodable(_), Opened::Live(_) | Opened::Undecodable(_)) => Opened::Ambiguous,
             (a, b) if a.rank() >= b.rank() => a,
             (_, b) => b,
         };

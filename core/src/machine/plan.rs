@@ -129,7 +129,7 @@ fn makes_sessions(shell: &Shell, loaded: &Loaded) -> bool {
     match &loaded.opened {
         Opened::Absent | Opened::Dead(_) => shell.may_create,
         Opened::Ambiguous | Opened::Stale | Opened::Superseded(_) => false,
-        Opened::Live(_) | Opened::Undecodable { .. } => true,
+        Opened::Live(_) | Opened::Undecodable(_) => true,
     }
 }
 
@@ -144,13 +144,17 @@ fn refusal(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<CommitError>
     }
     match &loaded.opened {
         Opened::Ambiguous if acts || changed || rotate => Some(CommitError::Ambiguous),
-        Opened::Undecodable { error, .. } if login && !error.may_be_ended() => Some(CommitError::Undecodable(*error)),
+        Opened::Undecodable(found) if login && !found.error.may_be_ended() => {
+            Some(CommitError::Undecodable(found.error))
+        }
         _ if login => None,
         Opened::Stale if destroy => Some(CommitError::StaleTicket),
         // An end goes before what was written after it.
         Opened::Superseded(Some(_)) if destroy => None,
         Opened::Stale | Opened::Superseded(_) if changed => Some(CommitError::Lost),
-        Opened::Undecodable { error, .. } if destroy && !error.may_be_ended() => Some(CommitError::Undecodable(*error)),
+        Opened::Undecodable(found) if destroy && !found.error.may_be_ended() => {
+            Some(CommitError::Undecodable(found.error))
+        }
         Opened::Absent | Opened::Dead(_) if changed && !shell.may_create => Some(CommitError::CrossSite),
         _ => None,
     }
@@ -172,9 +176,7 @@ fn plan(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<Plan> {
     let changed = loaded.is_changed();
     match &loaded.opened {
         _ if loaded.login.is_some() => Some(Plan::Login),
-        Opened::Live(_) | Opened::Dead(_) | Opened::Superseded(Some(_)) | Opened::Undecodable { .. }
-            if loaded.destroy =>
-        {
+        Opened::Live(_) | Opened::Dead(_) | Opened::Superseded(Some(_)) | Opened::Undecodable(_) if loaded.destroy => {
             Some(Plan::End)
         }
         Opened::Live(_) if loaded.elevate => Some(Plan::Elevate),
