@@ -331,8 +331,8 @@ impl Slots {
     }
 }
 
-/// Returns the first eight bytes of a key as a number that goes by the same order: zero bytes, which no key has, come after one
-/// that is shorter. `beyond` is the key with what stands after it.
+/// Returns the first eight bytes of a key as a number of the same order. One that is shorter is filled up with zero bytes, which no
+/// key has. `beyond` is the text from where the key begins, of eight bytes, or nothing where fewer are left.
 fn head(key: &[u8], beyond: &[u8]) -> u64 {
     let Some(head) = beyond.first_chunk() else {
         return key.iter().zip((0..8).rev()).fold(0, |head, (byte, place)| head | u64::from(*byte) << (8 * place));

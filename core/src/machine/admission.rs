@@ -106,14 +106,14 @@ impl Opened {
     }
 }
 
+/// Of what opens nothing, but has something to strike.
+const DEAD: u8 = 1;
+
 /// A record that does not decode, and why.
 pub(crate) struct Undecodable {
     target: EndTarget,
     pub(crate) error: DecodeError,
 }
-
-/// Of what opens nothing, but has something to strike.
-const DEAD: u8 = 1;
 
 /// A live record and how it was found.
 pub(crate) struct Admitted {

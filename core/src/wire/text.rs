@@ -47,7 +47,7 @@ pub(crate) struct Reader<'a> {
     open: Vec<bool>,
 }
 
-/// How many bytes of a text are looked at before it is a long one.
+/// How many bytes of a text are looked at by words, before it is a long one.
 const SHORT: usize = 48;
 
 impl<'a> Reader<'a> {
@@ -85,6 +85,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn at(&self) -> usize {
         self.at
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
     }
 
     /// Returns what stands at a place of the text.
@@ -194,7 +198,7 @@ impl<'a> Reader<'a> {
             return Err(NotJson);
         }
         self.at += 1;
-        self.at += plain_of_short(self.bytes.get(self.at..).unwrap_or_default());
+        self.at += plain_of_short(self.rest());
         if self.bytes.get(self.at) == Some(&b'"') {
             self.at += 1;
             return Ok(false);
@@ -205,26 +209,34 @@ impl<'a> Reader<'a> {
     /// The same from the middle of one that is long, or has more than ASCII without escapes.
     #[inline(never)]
     fn pass_long_text(&mut self) -> Result<bool, NotJson> {
-        let mut at = self.at;
         let mut has_escapes = false;
         loop {
-            let rest = self.bytes.get(at..).unwrap_or_default();
-            let plain = rest.get(..memchr2(b'"', b'\\', rest).ok_or(NotJson)?).unwrap_or_default();
-            if !is_plain(plain) {
-                if plain.iter().any(|byte| *byte < b' ') {
-                    return Err(NotJson);
+            match self.bytes.get(self.at) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    has_escapes = true;
+                    self.at += self.escape(self.at)?;
+                    self.at += plain_of_short(self.rest());
                 }
-                self.is_ascii = false;
+                _ => self.pass_long_part()?,
             }
-            at += plain.len();
-            if self.bytes.get(at) == Some(&b'"') {
-                break;
-            }
-            has_escapes = true;
-            at += self.escape(at)?;
         }
-        self.at = at + 1;
+        self.at += 1;
         Ok(has_escapes)
+    }
+
+    /// Goes on to the next quote or backslash.
+    fn pass_long_part(&mut self) -> Result<(), NotJson> {
+        let rest = self.rest();
+        let part = rest.get(..memchr2(b'"', b'\\', rest).ok_or(NotJson)?).unwrap_or_default();
+        if !is_plain(part) {
+            if part.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < b' ' {
+                return Err(NotJson);
+            }
+            self.is_ascii = false;
+        }
+        self.at += part.len();
+        Ok(())
     }
 
     /// Goes to the next value of an object or a list, and returns its first byte.
@@ -288,8 +300,7 @@ impl<'a> Reader<'a> {
     }
 
     fn digits(&mut self) -> Result<(), NotJson> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
         if count == 0 { Err(NotJson) } else { Ok(()) }
     }
@@ -309,7 +320,8 @@ impl<'a> Reader<'a> {
 
 /// Tells whether there is nothing but ASCII, and no control character.
 fn is_plain(text: &[u8]) -> bool {
-    // No branches within, so that processors look at many bytes at once. With this bit flipped, what is not ASCII is least.
+    // No branches within, so that processors look at many bytes at once. With this bit flipped what is not ASCII comes before the
+    // control characters, so that one comparison finds both.
     let are_plain = |bytes: &[u8]| bytes.iter().fold(u8::MAX, |least, byte| least.min(byte ^ 0x80)) >= b' ' ^ 0x80;
     match text.last_chunk::<32>() {
         // Some of the last chunk twice, rather than one by one.
@@ -318,8 +330,8 @@ fn is_plain(text: &[u8]) -> bool {
     }
 }
 
-/// How many bytes a text goes on in ASCII without its end, an escape or a control character, of a short text and by words: no
-/// further than to its last whole one.
+/// How many bytes a text goes on in ASCII without its end, an escape or a control character. It looks at whole words alone, and at
+/// [`SHORT`] bytes at most.
 fn plain_of_short(bytes: &[u8]) -> usize {
     let mut at = 0;
     for word in bytes.as_chunks().0.iter().take(SHORT / 8) {
@@ -423,7 +435,7 @@ mod tests {
         r#"[1,-0,0.5,-12.25e+10,3E-2,1e5]"#,
         r#"[[[["deep"]]],{"x":[{"y":"z"}]}]"#,
         r#""\u0061\ud800\n\"\\\/""#,
-        "\"a text that is longer than a chunk of thirty-two bytes, and then some more of it\"",
+        "\"a text that is longer than those that are looked at by words, and then some more of it\"",
         "\"a text that is long, with \u{e9}\u{1f600} beyond ASCII, and an escape \\t in the middle of it\"",
         "\"a text that is long and has a control character \u{1} in the middle of it all\"",
         "\t{ \"a\" :\n1 , \"b\" : [ 2 , 3 ] }\r\n",
@@ -475,7 +487,7 @@ mod tests {
 
     #[test]
     fn a_special_byte_is_seen_at_every_place_of_a_long_text() {
-        for len in [16, 31, 32, 33, 64, 100, 160, 161, 300] {
+        for len in [16, 31, 32, 33, 47, 48, 49, 79, 80, 81, 112, 160, 300] {
             for at in 0..len {
                 for byte in 0..=u8::MAX {
                     let mut text = vec![b'x'; len + 2];
