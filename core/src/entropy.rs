@@ -13,11 +13,25 @@ pub trait Entropy {
     ///
     /// [`EntropyError`] when the source has none to give. The commit then fails and nothing is sent to the store.
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EntropyError>;
+
+    /// Fills all of `bytes` with random bytes that are no secret, but must not come twice: the nonce of a commit. A source may
+    /// draw many of them at a time; by default it is [`Entropy::fill`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Entropy::fill`].
+    fn fill_nonce(&mut self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        self.fill(bytes)
+    }
 }
 
 impl<E: Entropy + ?Sized> Entropy for &mut E {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EntropyError> {
         (**self).fill(bytes)
+    }
+
+    fn fill_nonce(&mut self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        (**self).fill_nonce(bytes)
     }
 }
 

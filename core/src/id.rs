@@ -1,6 +1,7 @@
 //! Session id, store key and listing handle: three types that never convert by accident.
 
 use core::{cmp::Ordering, error::Error, fmt, hash, str};
+use std::sync::Arc;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
@@ -15,7 +16,9 @@ use crate::{
 /// The secret that a ticket stands for: 128 random bits in the native scheme.
 ///
 /// It is never stored, listed or printed; stores see the [`StoreKey`] made from it, people the [`Handle`].
+// Aligned, for what is moved in other pieces than it was written in waits until it is.
 #[derive(Clone)]
+#[repr(C, align(8))]
 pub struct SessionId {
     bytes: [u8; MAX_SESSION_ID],
     len: u8,
@@ -73,44 +76,67 @@ impl fmt::Debug for SessionId {
 /// 1 to [`MAX_STORE_KEY`] visible ASCII characters, so that it is legal in every store. A stolen store opens no
 /// session: the id cannot be computed from it. `Debug` does not print it.
 #[derive(Clone)]
-pub struct StoreKey {
-    bytes: [u8; MAX_STORE_KEY],
-    len: u8,
+pub struct StoreKey(Chars);
+
+/// Characters of visible ASCII. A commit holds a key in many places, most of them empty: with room for the longest it would be
+/// long to move.
+#[derive(Clone)]
+enum Chars {
+    Inline { bytes: Aligned, len: u8 },
+    Long(Arc<[u8]>),
 }
 
+/// What is moved in other pieces than it was written in waits until it is.
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+struct Aligned([u8; StoreKey::INLINE]);
+
 impl StoreKey {
+    /// Keys of so many characters need no allocation: those of the native scheme with prefixes of up to 18.
+    const INLINE: usize = 40;
+
     /// Takes a key of one's own, for direct access to a store.
     ///
     /// # Errors
     ///
     /// [`InvalidStoreKey`] unless it has 1 to [`MAX_STORE_KEY`] characters, all of them visible ASCII.
     pub fn new(key: &str) -> Result<Self, InvalidStoreKey> {
-        let len = u8::try_from(key.len()).ok().filter(|&len| len > 0 && usize::from(len) <= MAX_STORE_KEY);
-        match len {
-            Some(len) if key.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                let mut bytes = [0; MAX_STORE_KEY];
-                bytes[..key.len()].copy_from_slice(key.as_bytes());
-                Ok(Self { bytes, len })
-            }
-            _ => Err(InvalidStoreKey),
+        let is_key = (1..=MAX_STORE_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_key {
+            return Err(InvalidStoreKey);
         }
+        let mut bytes = [0; Self::INLINE];
+        Ok(Self(match bytes.get_mut(..key.len()) {
+            Some(place) => {
+                place.copy_from_slice(key.as_bytes());
+                Chars::Inline { bytes: Aligned(bytes), len: key.len() as u8 }
+            }
+            None => Chars::Long(key.as_bytes().into()),
+        }))
     }
 
     /// The last characters, to be overwritten by as many of visible ASCII.
     pub(crate) fn last_mut(&mut self, count: usize) -> &mut [u8] {
-        let len = usize::from(self.len);
-        &mut self.bytes[len - count..len]
+        let chars = match &mut self.0 {
+            Chars::Inline { bytes, len } => &mut bytes.0[..usize::from(*len)],
+            Chars::Long(chars) => Arc::make_mut(chars),
+        };
+        let rest = chars.len() - count;
+        &mut chars[rest..]
     }
 
     /// Returns the key as text.
     pub fn as_str(&self) -> &str {
-        // Only visible ASCII is ever stored in `bytes`, so this cannot be the empty fallback.
+        // There is only ever visible ASCII, so this cannot be the empty fallback.
         str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     /// Returns the key as bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        match &self.0 {
+            Chars::Inline { bytes, len } => &bytes.0[..usize::from(*len)],
+            Chars::Long(chars) => chars,
+        }
     }
 
     /// Derives the handle under which people see this session.

@@ -3,14 +3,17 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned};
-use serde_json::value::{RawValue, to_raw_value};
+use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser};
+use serde_json::value::RawValue;
 
 use crate::edits::ReplayError;
 
 /// The JSON text of one value, known to be well-formed.
 #[derive(Clone)]
-pub struct Json(Box<RawValue>);
+pub struct Json(Box<str>);
+
+/// Most texts have no more bytes.
+const SHORT: usize = 64;
 
 impl Json {
     /// Writes a value as JSON.
@@ -19,7 +22,17 @@ impl Json {
     ///
     /// [`ReplayError::NotJson`] when it does not serialize to JSON.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, ReplayError> {
-        to_raw_value(value).map(Self).map_err(|_| ReplayError::NotJson)
+        // A short one has its place at once, and not first one with room for more.
+        let mut short = [0; SHORT];
+        let mut rest = &mut short[..];
+        if serde_json::to_writer(&mut rest, value).is_ok() {
+            let len = SHORT - rest.len();
+            if let Ok(text) = str::from_utf8(&short[..len]) {
+                return Ok(Self(text.into()));
+            }
+        }
+        // It is longer, or none: both are found out here.
+        serde_json::to_string(value).map(|text| Self(text.into())).map_err(|_| ReplayError::NotJson)
     }
 
     /// Takes a text as it is.
@@ -28,7 +41,7 @@ impl Json {
     ///
     /// [`ReplayError::NotJson`] when it is not one JSON value.
     pub fn parse(text: &str) -> Result<Self, ReplayError> {
-        serde_json::from_str(text).map(Self).map_err(|_| ReplayError::NotJson)
+        serde_json::from_str(text).map(|raw: &RawValue| Self(raw.get().into())).map_err(|_| ReplayError::NotJson)
     }
 
     /// Reads a text as a value of a type.
@@ -42,7 +55,7 @@ impl Json {
 
     /// Returns the text.
     pub fn as_str(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 }
 
@@ -70,7 +83,8 @@ fn both<'a, T: Deserialize<'a>>(a: &'a str, b: &'a str) -> Option<(T, T)> {
 
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        let raw: &RawValue = serde_json::from_str(&self.0).map_err(ser::Error::custom)?;
+        raw.serialize(serializer)
     }
 }
 

@@ -204,7 +204,7 @@ impl Nonces {
 
     fn push_unchecked(&mut self, chars: [u8; Nonce::CHARS]) {
         if usize::from(self.len) == NONCES_KEPT {
-            self.kept.rotate_left(1);
+            self.kept.copy_within(1.., 0);
             self.kept[NONCES_KEPT - 1] = chars;
         } else {
             self.kept[usize::from(self.len)] = chars;

@@ -397,11 +397,16 @@ pub(crate) struct Tickets {
 
 impl Tickets {
     /// Adds one that is not there yet; `false` where there is no room for it.
+    #[inline]
     fn add(&mut self, ticket: Ticket) -> bool {
-        if self.first.is_none() {
-            self.first = Some(ticket);
-            return true;
+        if self.first.is_some() {
+            return self.add_another(ticket);
         }
+        self.first = Some(ticket);
+        true
+    }
+
+    fn add_another(&mut self, ticket: Ticket) -> bool {
         // Keys are as distinct as ids. One id under two keys of the ring counts by the newer.
         let mut known = self.first.iter_mut().chain(&mut self.more);
         if let Some(known) = known.find(|known| known.key == ticket.key) {

@@ -11,6 +11,7 @@ use cloakroom_runtime::Runtime;
 use crate::{
     cookie_only::CookieOnly,
     counters::Counters,
+    entropy::OsEntropy,
     session::Session,
     store::{DynStore, Store},
     turns::Turns,
@@ -96,9 +97,18 @@ impl Sessions {
     }
 
     pub(crate) fn now(&self) -> UnixTime {
-        // A clock before the epoch counts as the epoch.
-        let since = self.shared.runtime.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        UnixTime::EPOCH.saturating_add(since)
+        UnixTime::EPOCH.saturating_add(self.since_epoch())
+    }
+
+    /// Returns the time, and where to draw randomness from at it.
+    pub(crate) fn now_with_entropy(&self) -> (UnixTime, OsEntropy) {
+        let since = self.since_epoch();
+        (UnixTime::EPOCH.saturating_add(since), OsEntropy::at(since))
+    }
+
+    /// A clock before the epoch counts as the epoch.
+    fn since_epoch(&self) -> Duration {
+        self.shared.runtime.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 }
 

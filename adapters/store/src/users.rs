@@ -5,7 +5,7 @@ use std::fmt;
 use cloakroom_core::{EditError, Listed, Loaded, Principal, RosterError, RosterStep, Which};
 use serde::Serialize;
 
-use crate::{driver::answer, entropy::OsEntropy, sessions::Sessions};
+use crate::{driver::answer, sessions::Sessions};
 
 impl Sessions {
     /// Names a user, to list or end their sessions.
@@ -18,7 +18,8 @@ impl Sessions {
     }
 
     pub(crate) fn end_step(&self, user: &Principal, which: Which, current: Option<&Loaded>) -> RosterStep<u64> {
-        self.engine().end_sessions(user, which, current, self.now(), &mut OsEntropy::new())
+        let (now, mut entropy) = self.now_with_entropy();
+        self.engine().end_sessions(user, which, current, now, &mut entropy)
     }
 }
 

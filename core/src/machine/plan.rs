@@ -49,18 +49,19 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
     if !makes_sessions(&shell, &loaded) && !loaded.has_edits() {
         loaded.promised = None;
     }
-    let plan = match refusal(&shell, &loaded, now) {
-        None => plan(&shell, &loaded, now),
+    let changed = loaded.is_changed();
+    let plan = match refusal(&shell, &loaded, changed, now) {
+        None => plan(&shell, &loaded, changed, now),
         Some(error) => return refuse(shell, loaded, error),
     };
     let Some(plan) = plan else {
         let end = loaded.destroy.then_some(End::NothingToEnd);
         return Step::Done(Done::new(shell, Ok(()), end, After::State(State::Ready(loaded))));
     };
-    let Ok((nonce, id)) = draw(&shell, plan, &loaded, entropy) else {
+    let Ok((nonce, id)) = draw(&shell, plan, changed, entropy) else {
         return refuse(shell, loaded, CommitError::Entropy);
     };
-    let changed = loaded.is_changed() || plan == Plan::Change;
+    let changed = changed || plan == Plan::Change;
     let Loaded { opened, mut data, edits, lifetime, destroy, login, promised, .. } = loaded;
     let index_of = |sign_in: &SignIn| shell.policy.keys.index_key(&sign_in.principal);
     let mut job = Box::new(Job {
@@ -121,7 +122,7 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
 pub(crate) fn needs_nothing(shell: &Shell, loaded: &Loaded, now: UnixTime) -> bool {
     let Loaded { destroy, elevate, rotate, .. } = *loaded;
     let acts = destroy || elevate || rotate || loaded.login.is_some();
-    !acts && loaded.is_only_read() && plan(shell, loaded, now).is_none()
+    !acts && loaded.is_only_read() && plan(shell, loaded, loaded.is_changed(), now).is_none()
 }
 
 /// Tells whether a write makes a session where there is none.
@@ -134,10 +135,9 @@ fn makes_sessions(shell: &Shell, loaded: &Loaded) -> bool {
 }
 
 /// Why what was asked for cannot be done on what was opened.
-fn refusal(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<CommitError> {
+fn refusal(shell: &Shell, loaded: &Loaded, changed: bool, now: UnixTime) -> Option<CommitError> {
     let Loaded { destroy, elevate, rotate, .. } = *loaded;
     let login = loaded.login.is_some();
-    let changed = loaded.is_changed();
     let acts = destroy || login || (matches!(loaded.opened, Opened::Live(_)) && (changed || elevate || rotate));
     if acts && loaded.opened.loaded_at().is_some_and(|at| shell.policy.is_late(at, now)) {
         return Some(CommitError::TooLate);
@@ -172,8 +172,7 @@ fn refuse(mut shell: Shell, mut loaded: Loaded, error: CommitError) -> Step {
     Step::Done(Done::new(shell, Err(error), end, After::State(State::Ready(loaded))))
 }
 
-fn plan(shell: &Shell, loaded: &Loaded, now: UnixTime) -> Option<Plan> {
-    let changed = loaded.is_changed();
+fn plan(shell: &Shell, loaded: &Loaded, changed: bool, now: UnixTime) -> Option<Plan> {
     match &loaded.opened {
         _ if loaded.login.is_some() => Some(Plan::Login),
         Opened::Live(_) | Opened::Dead(_) | Opened::Superseded(Some(_)) | Opened::Undecodable(_) if loaded.destroy => {
@@ -209,20 +208,23 @@ fn is_at_rest(shell: &Shell, loaded: &Loaded, admitted: &Admitted, now: UnixTime
 fn draw(
     shell: &Shell,
     plan: Plan,
-    loaded: &Loaded,
+    changed: bool,
     entropy: &mut dyn Entropy,
 ) -> Result<(Nonce, Option<SessionId>), EntropyError> {
     let mut nonce = [0; Nonce::LEN];
-    if plan != Plan::Rest {
-        entropy.fill(&mut nonce)?;
-    }
     let mints = match plan {
         Plan::Create | Plan::Elevate | Plan::Login | Plan::Renew { .. } => true,
-        Plan::End => loaded.is_changed(),
-        Plan::Change | Plan::Rest => false,
+        Plan::End => changed,
+        Plan::Change => false,
+        Plan::Rest => return Ok((Nonce::from_bytes(nonce), None)),
     };
-    let id = if mints { Some(shell.policy.tokens.new_id(entropy)?) } else { None };
-    Ok((Nonce::from_bytes(nonce), id))
+    if !mints {
+        entropy.fill_nonce(&mut nonce)?;
+        return Ok((Nonce::from_bytes(nonce), None));
+    }
+    // With the id in one draw, where there is such a thing.
+    entropy.fill(&mut nonce)?;
+    Ok((Nonce::from_bytes(nonce), Some(shell.policy.tokens.new_id(entropy)?)))
 }
 
 /// Only where the new ticket reaches a page; never for a request that came through a pointer, and never without

@@ -63,7 +63,7 @@ impl Ending {
         entropy: &mut dyn Entropy,
     ) -> RosterStep<u64> {
         let mut nonce = [0; Nonce::LEN];
-        if entropy.fill(&mut nonce).is_err() {
+        if entropy.fill_nonce(&mut nonce).is_err() {
             return RosterStep::Done(Err(RosterError::Entropy));
         }
         Self::with_nonce(policy, principal, which, current, now, Nonce::from_bytes(nonce))

@@ -51,7 +51,7 @@ impl Revoking {
             }
         };
         let mut nonce = [0; Nonce::LEN];
-        if entropy.fill(&mut nonce).is_err() {
+        if entropy.fill_nonce(&mut nonce).is_err() {
             return RosterStep::Done(Err(RosterError::Entropy));
         }
         let nonce = Nonce::from_bytes(nonce);

@@ -1,6 +1,10 @@
-//! Stored bytes and versions: what was put in comes out.
+//! Stored bytes, versions, keys and JSON texts: what was put in comes out.
 
-use cloakroom_core::{Value, Version};
+use std::collections::BTreeMap;
+
+use cloakroom_core::{
+    HashedKeys, InvalidStoreKey, Json, KeyScheme as _, ReplayError, SessionId, StoreKey, Value, Version, limits,
+};
 
 #[test]
 fn a_value_is_its_bytes() {
@@ -19,4 +23,50 @@ fn a_version_is_what_it_was_made_of() {
     assert_eq!((bytes.as_u64(), bytes.as_bytes()), (None, Some(&b"seven"[..])));
     assert_ne!(number, bytes);
     assert_ne!(number, Version::from_u64(8));
+}
+
+#[test]
+fn a_store_key_of_any_length_is_what_it_was_made_of() {
+    for len in 0..200 {
+        let text: String = ('!'..='~').cycle().take(len).collect();
+        let key = StoreKey::new(&text);
+        assert_eq!(key.is_ok(), (1..=limits::MAX_STORE_KEY).contains(&len), "{len}");
+        let Ok(key) = key else { continue };
+        assert_eq!((key.as_str(), key.as_bytes()), (&*text, text.as_bytes()));
+        assert_eq!(key.clone(), key);
+    }
+    for text in ["a b", "\u{e9}", "a\n", &"\u{e9}".repeat(30)] {
+        assert_eq!(StoreKey::new(text), Err(InvalidStoreKey), "{text:?}");
+    }
+}
+
+#[test]
+fn keys_differ_by_id_alone_whatever_their_prefix() {
+    let [one, two] = [[1; 16], [2; 16]].map(|bytes| SessionId::from_bytes(&bytes).unwrap());
+    let native = HashedKeys::new("main", "").unwrap();
+    let rest = limits::MAX_STORE_KEY - native.store_key(&one).as_str().len() - "user:".len();
+    for len in 0..=rest {
+        let prefix: String = ('a'..='z').cycle().take(len).collect();
+        let scheme = HashedKeys::new("main", &prefix).unwrap();
+        // In turn: a key that is made leaves the scheme as it was, and the key before.
+        let made = [&one, &two, &one].map(|id| scheme.store_key(id));
+        let expected = [&one, &two, &one].map(|id| format!("{prefix}{}", native.store_key(id).as_str()));
+        assert_eq!(made.each_ref().map(StoreKey::as_str), expected.each_ref().map(String::as_str));
+        assert_ne!(made[0], made[1]);
+    }
+    assert!(HashedKeys::new("main", &"a".repeat(rest + 1)).is_err());
+}
+
+#[test]
+fn json_of_any_length_is_what_serde_json_writes() {
+    for len in 0..200 {
+        let text = "\u{e9}\"".repeat(len / 2) + &"x".repeat(len % 2);
+        assert_eq!(Json::of(&text).unwrap().as_str(), serde_json::to_string(&text).unwrap());
+        let list = vec![u64::MAX; len / 9];
+        assert_eq!(Json::of(&list).unwrap().as_str(), serde_json::to_string(&list).unwrap());
+    }
+    let odd = BTreeMap::from([((1, 2), 3)]);
+    assert_eq!(Json::of(&odd).err(), Some(ReplayError::NotJson), "no key of JSON");
+    assert_eq!(Json::parse(" [1, 2] ").unwrap().as_str(), "[1, 2]");
+    assert_eq!(serde_json::to_string(&[Json::parse("{\"a\": 1e400}").unwrap()]).unwrap(), "[{\"a\": 1e400}]");
 }

@@ -9,7 +9,7 @@ use std::{
 use cloakroom_runtime::Runtime;
 use hashbrown::DefaultHashBuilder;
 
-use super::{Inner, MemoryStore, room::Room, shard::Shard, sweep::sweep};
+use super::{Inner, MemoryStore, listing::MAX_ENTRIES, room::Room, shard::Shard, sweep::sweep};
 
 /// Makes a [`MemoryStore`].
 ///
@@ -38,9 +38,9 @@ impl MemoryStoreBuilder {
     }
 
     /// Sets how many entries there may be, and how many members of indexes. The default is a million of each; there are never
-    /// more than 2^32 - 1.
+    /// more than 2^28 - 1.
     pub fn max_entries(mut self, entries: usize) -> Self {
-        self.max_entries = entries.min(u32::MAX as usize);
+        self.max_entries = entries.min(MAX_ENTRIES);
         self
     }
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod indexes;
+mod listing;
 mod room;
 mod shard;
 mod sweep;
@@ -22,6 +23,7 @@ use hashbrown::DefaultHashBuilder;
 
 pub use self::{builder::MemoryStoreBuilder, room::MemoryMetrics};
 use self::{
+    listing::Listing,
     room::{Room, Short},
     shard::{Hashed, Shard, Times},
 };
@@ -54,7 +56,8 @@ use crate::{
 ///
 /// An expired entry is absent for every operation, whether it was swept or not; what was seen to be expired never comes
 /// back, even if the clock is set back. A task of the runtime sweeps at intervals, so that memory is given back, at a
-/// cost that depends alone on how much has expired, or was put off shortly before it would have. It ends with the last handle. Time is the runtime's
+/// cost that depends alone on how much has expired, was put off shortly before it would have, or will expire within a quarter
+/// of a second. It ends with the last handle. Time is the runtime's
 /// [`now`](Runtime::now), to the nanosecond; a time to live beyond the year 2554 ends there.
 ///
 /// # Indexes
@@ -232,13 +235,12 @@ impl Inner {
     fn reclaim(&self, now: u64, short: &Short) -> bool {
         let mut found = false;
         for shard in &self.shards {
-            loop {
-                let swept = lock(shard).expire(now, &self.room, &self.hasher);
+            let mut next = Some(Listing::default());
+            while let Some(from) = next {
+                let swept = lock(shard).expire(now, from, &self.room, &self.hasher);
                 found |= swept.dropped > 0;
                 // What was put off alone gives no room.
-                if swept.dropped > 0 || !swept.has_more {
-                    break;
-                }
+                next = swept.next.filter(|_| swept.dropped == 0);
             }
             if found && self.room.suffices(short) {
                 break;

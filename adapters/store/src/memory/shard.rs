@@ -6,7 +6,7 @@ use cloakroom_core::{StoreKey, Stored, Value, Version};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use slab::Slab;
 
-use super::{MemoryStore, indexes::Indexes, room::Room};
+use super::{MemoryStore, indexes::Indexes, listing::Listing, room::Room};
 
 /// How many expired entries and members are dropped under one lock, so that nobody waits long for it.
 pub(super) const BATCH: usize = 256;
@@ -18,12 +18,12 @@ pub(super) const BATCH: usize = 256;
 pub(super) struct Shard {
     entries: Slab<Entry>,
     by_key: HashTable<Place>,
-    by_expiry: BTreeSet<(u64, Place)>,
+    by_expiry: BTreeSet<Listing>,
     pub(super) indexes: Indexes,
 }
 
-/// A place in the slab. A store has no more entries than these can name.
-type Place = u32;
+/// A place in the slab.
+pub(super) type Place = u32;
 
 pub(super) struct Entry {
     key: Box<[u8]>,
@@ -32,7 +32,7 @@ pub(super) struct Entry {
     expires_at: u64,
     ttl: u64,
     /// Where it stands in the set: never after it expires.
-    listed_at: u64,
+    listing: Listing,
 }
 
 /// What a sweep of a shard came to.
@@ -40,8 +40,8 @@ pub(super) struct Entry {
 pub(super) struct Swept {
     /// Entries and members that are gone.
     pub(super) dropped: usize,
-    /// Whether there may be more, which was left for lack of time.
-    pub(super) has_more: bool,
+    /// Where to go on, when there may be more, which was left for lack of time.
+    pub(super) next: Option<Listing>,
 }
 
 /// A key, and its hash by the store's hasher.
@@ -88,25 +88,30 @@ impl Shard {
     ) {
         let Times { expires_at, ttl } = times;
         let (key, hash) = (key.key.as_bytes().into(), key.hash);
-        let entry = Entry { key, value: value.clone(), version, expires_at, ttl, listed_at: expires_at };
-        let place = self.entries.insert(entry) as Place;
-        self.by_expiry.insert((expires_at, place));
+        let vacant = self.entries.vacant_entry();
+        let place = vacant.key() as Place;
+        let listing = Listing::of(expires_at, place);
+        vacant.insert(Entry { key, value: value.clone(), version, expires_at, ttl, listing });
+        self.by_expiry.insert(listing);
         let Self { by_key, entries, .. } = self;
         by_key.insert_unique(hash, place, |place| hasher.hash_one(&*entries[*place as usize].key));
     }
 
-    /// Drops entries and members that have expired, of at most [`BATCH`] that it looks at.
-    pub(super) fn expire(&mut self, now: u64, room: &Room, hasher: &DefaultHashBuilder) -> Swept {
-        let (mut looked, mut count, mut bytes) = (0, 0, 0);
+    /// Drops entries and members that have expired, of at most [`BATCH`] that it looks at, from a listing on.
+    pub(super) fn expire(&mut self, now: u64, from: Listing, room: &Room, hasher: &DefaultHashBuilder) -> Swept {
+        let (mut next, mut looked, mut count, mut bytes) = (from, 0, 0, 0);
         while looked < BATCH {
-            let Some(&(listed_at, place)) = self.by_expiry.first().filter(|first| first.0 <= now) else { break };
+            let listing = self.by_expiry.range(next..).next().copied();
+            let Some(listing) = listing.filter(|listing| *listing < Listing::end_of(now)) else { break };
             looked += 1;
+            next = listing.next();
+            let place = listing.place();
             let entry = &mut self.entries[place as usize];
             if entry.expires_at > now {
-                // It was put off.
-                entry.listed_at = entry.expires_at;
-                self.by_expiry.remove(&(listed_at, place));
-                self.by_expiry.insert((entry.expires_at, place));
+                // It was put off, or expires in a moment.
+                entry.listing = Listing::of(entry.expires_at, place);
+                self.by_expiry.remove(&listing);
+                self.by_expiry.insert(entry.listing);
                 continue;
             }
             let hash = hasher.hash_one(&*entry.key);
@@ -118,7 +123,7 @@ impl Shard {
         }
         let dropped = self.indexes.expire(now, BATCH - looked);
         room.release_members(dropped);
-        Swept { dropped: count + dropped.members, has_more: looked + dropped.members == BATCH }
+        Swept { dropped: count + dropped.members, next: (looked + dropped.members == BATCH).then_some(next) }
     }
 
     /// Gives back the memory of a table that is mostly empty.
@@ -133,8 +138,9 @@ impl Shard {
             if let Some(place) = by_key.find_mut(hasher.hash_one(&*entry.key), |place| *place == from) {
                 *place = to;
             }
-            by_expiry.remove(&(entry.listed_at, from));
-            by_expiry.insert((entry.listed_at, to));
+            by_expiry.remove(&entry.listing);
+            entry.listing = entry.listing.moved_to(to);
+            by_expiry.insert(entry.listing);
             true
         });
         by_key.shrink_to(2 * entries.len(), |place| hasher.hash_one(&*entries[*place as usize].key));
@@ -151,7 +157,7 @@ impl Shard {
             found.remove();
         }
         let entry = self.entries.remove(place as usize);
-        self.by_expiry.remove(&(entry.listed_at, place));
+        self.by_expiry.remove(&entry.listing);
         entry.cost()
     }
 }
@@ -181,10 +187,11 @@ impl Live<'_> {
     pub(super) fn update(self, value: &Value, version: u64, times: Times) {
         let Times { expires_at, ttl } = times;
         let entry = &mut self.shard.entries[self.place as usize];
-        if expires_at < entry.listed_at {
-            self.shard.by_expiry.remove(&(entry.listed_at, self.place));
-            self.shard.by_expiry.insert((expires_at, self.place));
-            entry.listed_at = expires_at;
+        let listing = Listing::of(expires_at, self.place);
+        if listing < entry.listing {
+            self.shard.by_expiry.remove(&entry.listing);
+            self.shard.by_expiry.insert(listing);
+            entry.listing = listing;
         }
         entry.value = value.clone();
         (entry.version, entry.expires_at, entry.ttl) = (version, expires_at, ttl);

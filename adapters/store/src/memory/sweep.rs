@@ -10,16 +10,18 @@ use std::{
 
 use cloakroom_runtime::Runtime;
 
-use super::{Inner, SHARDS, lock};
+use super::{Inner, SHARDS, listing::Listing, lock};
 
 /// Sweeps as long as the store is there, which it does not keep.
 pub(super) async fn sweep(store: Weak<Inner>, runtime: Arc<dyn Runtime>, every: Duration) {
     loop {
         runtime.sleep(every).await;
         for shard in 0..SHARDS {
-            loop {
+            let mut next = Some(Listing::default());
+            while let Some(from) = next {
                 let Some(store) = store.upgrade() else { return };
-                if !store.sweep_batch(shard) {
+                next = store.sweep_batch(shard, from);
+                if next.is_none() {
                     break;
                 }
                 drop(store);
@@ -31,14 +33,14 @@ pub(super) async fn sweep(store: Weak<Inner>, runtime: Arc<dyn Runtime>, every: 
 }
 
 impl Inner {
-    /// Tells whether there is more.
-    fn sweep_batch(&self, shard: usize) -> bool {
+    /// Tells where to go on, when there is more.
+    fn sweep_batch(&self, shard: usize, from: Listing) -> Option<Listing> {
         let mut shard = lock(&self.shards[shard]);
-        let swept = shard.expire(self.now(), &self.room, &self.hasher);
-        if !swept.has_more {
+        let swept = shard.expire(self.now(), from, &self.room, &self.hasher);
+        if swept.next.is_none() {
             shard.shrink(&self.hasher);
         }
-        swept.has_more
+        swept.next
     }
 }
 

@@ -4,12 +4,9 @@
 //! then 16 random bytes, so that its version never comes back, also where versions are the bytes. In the old store the
 //! letter is `f`, and a value follows, which is frozen; in the new store it is `c`, a claim, or `g`, gone.
 
-use cloakroom_core::{Entropy as _, Value};
+use cloakroom_core::Value;
 
-use crate::{
-    entropy::OsEntropy,
-    error::{Fault, StoreError},
-};
+use crate::error::{Fault, StoreError};
 
 const MARK: &[u8] = b"\x02cloakroom moves:";
 const NONCE_LEN: usize = 16;
@@ -70,7 +67,7 @@ pub(super) fn refuse_marked(value: &Value) -> Result<(), StoreError> {
 
 fn nonce() -> Result<[u8; NONCE_LEN], StoreError> {
     let mut nonce = [0; NONCE_LEN];
-    let filled = OsEntropy::new().fill(&mut nonce);
+    let filled = getrandom::fill(&mut nonce);
     filled.map_err(|_| StoreError::failed(Fault::Internal).with_source("the system gave no randomness"))?;
     Ok(nonce)
 }

@@ -24,7 +24,6 @@ use super::{
 };
 use crate::{
     driver::drive,
-    entropy::OsEntropy,
     error::StoreError,
     report::{OpLog, Report, Verdict},
     session_error::SessionError,
@@ -102,7 +101,8 @@ impl Session {
             }
         };
         let sessions = &self.shared.sessions;
-        let done = match machine.commit(sessions.now(), &mut OsEntropy::new()) {
+        let (now, mut entropy) = sessions.now_with_entropy();
+        let done = match machine.commit(now, &mut entropy) {
             Step::Done(done) => Box::new(done),
             Step::Io(io) => drive(sessions, io, &mut slot.ops, &mut slot.store_error).await,
         };
@@ -167,7 +167,7 @@ impl Session {
         let error = error.filter(|error| *end_refused || !matches!(error, SessionError::Unavailable));
         let error = error.or(unreadable.then_some(SessionError::Load(LoadError::Undecodable)));
         let (ops, store_error, error) = (*ops, store_error.take(), error.map(Box::new));
-        let now = self.shared.sessions.now();
+        let (now, mut entropy) = self.shared.sessions.now_with_entropy();
         // Where nobody asked for it there is no `Vary` to send: the clone that held the lock was only looking whether somebody did.
         if machine.is_accessed() && machine.needs_nothing(now) {
             let events = *machine.events();
@@ -176,11 +176,13 @@ impl Session {
             return Closing::Settled(Report { verdict: Verdict::Read(events), error, ops, store_error });
         }
         // It is one of the two: the third returned above.
-        let (State::Failed(machine, _) | State::Open(machine)) = mem::replace(state, State::Closed) else {
-            return Closing::Settled(Report::failed(SessionError::Closed));
+        let step = match mem::replace(state, State::Closed) {
+            State::Closed => return Closing::Settled(Report::failed(SessionError::Closed)),
+            State::Failed(machine, _) => machine.commit(now, &mut entropy),
+            State::Open(machine) => machine.commit(now, &mut entropy),
         };
         let seen = Seen { ops, store_error, error };
-        match machine.commit(now, &mut OsEntropy::new()) {
+        match step {
             Step::Done(done) => Closing::Settled(self.report(Box::new(done), seen)),
             Step::Io(io) => Closing::Driven(io, seen),
         }

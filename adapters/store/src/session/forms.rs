@@ -4,7 +4,7 @@ use cloakroom_core::Json;
 use serde::{Deserialize, Serialize};
 
 use super::Session;
-use crate::{entropy::OsEntropy, session_error::SessionError};
+use crate::session_error::SessionError;
 
 /// A message for the next page: shown once, after a redirect for instance.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -29,7 +29,8 @@ impl Session {
     ///
     /// [`SessionError`] when the session cannot be loaded.
     pub async fn csrf_token(&self) -> Result<String, SessionError> {
-        self.with(|loaded| loaded.csrf_token(&mut OsEntropy::new())).await
+        let (_, mut entropy) = self.shared.sessions.now_with_entropy();
+        self.with(|loaded| loaded.csrf_token(&mut entropy)).await
     }
 
     /// Tells whether a token was made for this session. See

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloakroom_core::Version;
 use cloakroom_store::{Created, Fault, MemoryStore, MemoryStoreBuilder, Removed, Store, StoreError, Written};
 
-use crate::common::{ManualRuntime, at_once, key, value};
+use crate::common::{ManualRuntime, at_once, key, to_a_beginning, value};
 
 const TTL: Duration = Duration::from_secs(10);
 const KEY: usize = 24;
@@ -155,6 +155,27 @@ fn what_is_alive_is_not_reclaimed_with_the_expired() {
     }
     assert_full(create(&store, 199, 100));
     assert!(at_once(store.load(&key(0))).unwrap().is_some());
+}
+
+#[test]
+fn the_expired_is_found_behind_many_that_expire_in_a_moment() {
+    // More than are looked at under one lock.
+    const SOON: usize = 10_000;
+    let runtime = ManualRuntime::default();
+    let store = builder().max_entries(SOON + 1).build(runtime.clone());
+    to_a_beginning(&runtime);
+    for number in 0..SOON {
+        at_once(store.create(&key(number), &value(100), TTL + Duration::from_millis(100))).unwrap();
+    }
+    create(&store, SOON, 100).unwrap();
+    runtime.advance(TTL - Duration::from_nanos(1));
+    assert_full(create(&store, SOON + 1, 100));
+    runtime.advance(Duration::from_nanos(1));
+    create(&store, SOON + 1, 100).unwrap();
+    assert!(all_alive(&store, SOON));
+    assert_full(create(&store, SOON + 2, 100));
+    runtime.advance(Duration::from_millis(100));
+    create(&store, SOON + 2, 100).unwrap();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use cloakroom_core::Value;
 use cloakroom_runtime::{BoxFuture, Endpoint, Runtime, Stream, Task};
 use cloakroom_store::{Created, MemoryStore, Removed, Store, Written};
 
-use crate::common::{ManualRuntime, at_once, key, value};
+use crate::common::{ManualRuntime, at_once, key, to_a_beginning, value};
 
 const MANY: usize = 100_000;
 const TTL: Duration = Duration::from_secs(30);
@@ -118,6 +118,24 @@ fn what_was_put_off_or_brought_forward_goes_when_its_time_is_there() {
         runtime.advance(MINUTE);
         assert_eq!((store.metrics().entries, store.metrics().expired_total), (left, expired));
     }
+}
+
+#[test]
+fn a_sweep_goes_by_the_time_to_the_nanosecond() {
+    let runtime = ManualRuntime::default();
+    to_a_beginning(&runtime);
+    let store = MemoryStore::new(runtime.clone());
+    runtime.settle();
+    // In turn, so that those that go stand among those that stay, and more of them than are looked at under one lock.
+    for number in 0..20_000 {
+        let ttl = MINUTE + Duration::from_nanos(if number % 2 == 0 { 0 } else { 1 });
+        at_once(store.create(&key(number), &value(9), ttl)).unwrap();
+    }
+    runtime.advance(MINUTE);
+    assert_eq!(store.metrics().entries, 10_000);
+    assert!((0..20_000).all(|number| at_once(store.load(&key(number))).unwrap().is_some() == (number % 2 == 1)));
+    runtime.advance(MINUTE);
+    assert_eq!(store.metrics().entries, 0);
 }
 
 #[test]

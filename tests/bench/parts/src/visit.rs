@@ -2,6 +2,7 @@
 //! lock, the record, and for a change a nonce. No request, no handle that is shared, nothing that has to be decided.
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     hint::black_box,
     sync::{Mutex, PoisonError},
@@ -100,11 +101,21 @@ impl Visited {
     }
 }
 
-/// Draws what a change is known by, of the operating system.
+thread_local! {
+    /// Those that were drawn and are left.
+    static NONCES: RefCell<Vec<[u8; Nonce::LEN]>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Draws what a change is known by, of the operating system, so many at a time as it gives in one piece.
 pub fn nonce() -> anyhow::Result<Nonce> {
-    let mut bytes = [0; Nonce::LEN];
-    getrandom::fill(&mut bytes)?;
-    Ok(Nonce::from_bytes(bytes))
+    NONCES.with_borrow_mut(|nonces| {
+        if nonces.is_empty() {
+            let mut bytes = [0; 256];
+            getrandom::fill(&mut bytes)?;
+            nonces.extend(bytes.as_chunks().0);
+        }
+        nonces.pop().map(Nonce::from_bytes).context("none was drawn")
+    })
 }
 
 fn now() -> anyhow::Result<UnixTime> {

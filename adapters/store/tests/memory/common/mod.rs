@@ -177,6 +177,13 @@ impl fmt::Debug for Spawned {
     }
 }
 
+/// Moves the clock to where a span begins that the store does not look into when it puts what expires in order.
+pub(crate) fn to_a_beginning(runtime: &ManualRuntime) {
+    const SPAN: u128 = 1 << 28;
+    let since_epoch = runtime.now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+    runtime.advance(Duration::from_nanos(u64::try_from(SPAN - since_epoch % SPAN).unwrap()));
+}
+
 /// Takes what a future has at once: a memory store never waits.
 pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().unwrap()
