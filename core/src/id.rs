@@ -16,7 +16,7 @@ use crate::{
 /// The secret that a ticket stands for: 128 random bits in the native scheme.
 ///
 /// It is never stored, listed or printed; stores see the [`StoreKey`] made from it, people the [`Handle`].
-// Aligned, for what is moved in other pieces than it was written in waits until it is.
+// Aligned as `Aligned` is, and for its reason.
 #[derive(Clone)]
 #[repr(C, align(8))]
 pub struct SessionId {
@@ -86,13 +86,14 @@ enum Chars {
     Long(Arc<[u8]>),
 }
 
-/// What is moved in other pieces than it was written in waits until it is.
+/// So that a move reads it in the pieces that it was written in: with others the processor waits for the write.
 #[derive(Clone, Copy)]
 #[repr(align(8))]
 struct Aligned([u8; StoreKey::INLINE]);
 
 impl StoreKey {
-    /// Keys of so many characters need no allocation: those of the native scheme with prefixes of up to 18.
+    /// Keys of so many characters need no allocation: in the native scheme those of sessions with prefixes of up to 18, and of
+    /// indexes with up to 13.
     const INLINE: usize = 40;
 
     /// Takes a key of one's own, for direct access to a store.

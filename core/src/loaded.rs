@@ -66,7 +66,16 @@ impl Loaded {
     ///
     /// [`EditError`] when the value is no JSON, the key too long, or the record unreadable.
     pub fn insert<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), EditError> {
-        self.edit(Edit::Insert(key.to_owned(), Json::of(value)?))
+        self.insert_text(key, Json::of(value)?)
+    }
+
+    /// Like [`Loaded::insert`] of a value that is written as JSON already.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`] when the key is too long, or the record unreadable.
+    pub fn insert_text(&mut self, key: &str, value: Json) -> Result<(), EditError> {
+        self.edit(Edit::Insert(key.to_owned(), value))
     }
 
     /// Removes a value. Returns whether there was one.

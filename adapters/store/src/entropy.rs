@@ -17,7 +17,7 @@ impl OsEntropy {
 
     /// Begins to draw at so long after the Unix epoch.
     pub(crate) fn at(since_epoch: Duration) -> Self {
-        // What overflows may: it is no time that is told.
+        // Beyond the year 2554 it begins again, which is as good: nothing but that it goes on counts.
         Self { drawn: Drawn::new(), at: since_epoch.as_nanos() as u64 }
     }
 }

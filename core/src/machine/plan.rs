@@ -222,7 +222,7 @@ fn draw(
         entropy.fill_nonce(&mut nonce)?;
         return Ok((Nonce::from_bytes(nonce), None));
     }
-    // With the id in one draw, where there is such a thing.
+    // Where the session is new it becomes its lineage too, on which more depends than on a nonce.
     entropy.fill(&mut nonce)?;
     Ok((Nonce::from_bytes(nonce), Some(shell.policy.tokens.new_id(entropy)?)))
 }

@@ -1,10 +1,15 @@
 //! Stored bytes, versions, keys and JSON texts: what was put in comes out.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashSet},
+};
 
 use cloakroom_core::{
-    HashedKeys, InvalidStoreKey, Json, KeyScheme as _, ReplayError, SessionId, StoreKey, Value, Version, limits,
+    HashedKeys, InvalidStoreKey, Json, KeyScheme as _, Principal, ReplayError, SessionId, StoreKey, Value, Version,
+    limits,
 };
+use serde::{Serialize, Serializer};
 
 #[test]
 fn a_value_is_its_bytes() {
@@ -35,6 +40,15 @@ fn a_store_key_of_any_length_is_what_it_was_made_of() {
         assert_eq!((key.as_str(), key.as_bytes()), (&*text, text.as_bytes()));
         assert_eq!(key.clone(), key);
     }
+    assert_eq!(size_of::<Option<StoreKey>>(), 48);
+    // Short ones, which are kept in place, and long ones are one order, and as equal as their texts.
+    let texts: Vec<_> = (1..=60).flat_map(|len| ["a", "b"].map(|text| text.repeat(len))).collect();
+    let keys: Vec<_> = texts.iter().map(|text| StoreKey::new(text).unwrap()).collect();
+    for ((a, one), (b, other)) in texts.iter().zip(&keys).flat_map(|one| texts.iter().zip(&keys).map(move |b| (one, b)))
+    {
+        assert_eq!((one.cmp(other), one == other), (a.cmp(b), a == b));
+    }
+    assert_eq!(keys.iter().cloned().collect::<HashSet<_>>().len(), keys.len());
     for text in ["a b", "\u{e9}", "a\n", &"\u{e9}".repeat(30)] {
         assert_eq!(StoreKey::new(text), Err(InvalidStoreKey), "{text:?}");
     }
@@ -53,6 +67,8 @@ fn keys_differ_by_id_alone_whatever_their_prefix() {
         let expected = [&one, &two, &one].map(|id| format!("{prefix}{}", native.store_key(id).as_str()));
         assert_eq!(made.each_ref().map(StoreKey::as_str), expected.each_ref().map(String::as_str));
         assert_ne!(made[0], made[1]);
+        let index = |scheme: &HashedKeys| scheme.index_key(&Principal::of("ada").unwrap()).as_str().to_owned();
+        assert_eq!(index(&scheme), format!("{prefix}{}", index(&native)));
     }
     assert!(HashedKeys::new("main", &"a".repeat(rest + 1)).is_err());
 }
@@ -69,4 +85,20 @@ fn json_of_any_length_is_what_serde_json_writes() {
     assert_eq!(Json::of(&odd).err(), Some(ReplayError::NotJson), "no key of JSON");
     assert_eq!(Json::parse(" [1, 2] ").unwrap().as_str(), "[1, 2]");
     assert_eq!(serde_json::to_string(&[Json::parse("{\"a\": 1e400}").unwrap()]).unwrap(), "[{\"a\": 1e400}]");
+}
+
+#[test]
+fn a_value_is_asked_once_for_its_json() {
+    struct Counted<'a>(&'a Cell<usize>, usize);
+    impl Serialize for Counted<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.set(self.0.get() + 1);
+            serializer.collect_str(&"x".repeat(self.1))
+        }
+    }
+    for len in [0, 10, 62, 63, 200, 70_000] {
+        let asked = Cell::new(0);
+        assert_eq!(Json::of(&Counted(&asked, len)).unwrap().as_str().len(), len + 2);
+        assert_eq!(asked.get(), 1, "{len}");
+    }
 }

@@ -73,3 +73,14 @@ impl MemoryStoreBuilder {
         MemoryStore(inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_ENTRIES, MemoryStoreBuilder};
+
+    #[test]
+    fn there_are_no_more_entries_than_places() {
+        assert_eq!(MemoryStoreBuilder::new().max_entries(usize::MAX).max_entries, MAX_ENTRIES);
+        assert_eq!(MemoryStoreBuilder::new().max_entries(7).max_entries, 7);
+    }
+}

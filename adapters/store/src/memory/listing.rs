@@ -2,10 +2,10 @@
 
 use super::shard::Place;
 
-/// A time to the quarter of a second, and a place in the slab: what the set of expiries is ordered by. One number takes half the
+/// A time to 268 ms, and a place in the slab: what the set of expiries is ordered by. One number takes half the
 /// room of two, and is compared at once, many times on the way through a large set.
 ///
-/// The time is one at which nothing is listed too late: the beginning of the quarter in which the entry expires, or of an earlier one.
+/// The time is rounded down, so that no entry is listed after it expires.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Listing(u64);
 
@@ -13,7 +13,7 @@ pub(super) struct Listing(u64);
 const PLACE_BITS: u32 = 28;
 const PLACES: u64 = (1 << PLACE_BITS) - 1;
 
-/// So many entries at most have a place each, with one to spare: that of no listing.
+/// So many entries at most have a place each: the last place is that of [`Listing::end_of`], which comes after every listing.
 pub(super) const MAX_ENTRIES: usize = PLACES as usize;
 
 impl Listing {

@@ -42,7 +42,8 @@ use crate::{
 /// # When it is full
 ///
 /// Nothing that is alive is ever evicted: that would sign people out, and dropping a tombstone could bring back a
-/// session whose end was acknowledged. Room is made of what has expired, wherever it is. Where that is not enough:
+/// session whose end was acknowledged. Room is made of what has expired, wherever it is; what will expire
+/// within 268 ms is looked at for it, too. Where that is not enough:
 ///
 /// * a `create` fails with [`Fault::Full`], so visitors without a session get none;
 /// * a `replace` fails likewise if it makes the entry larger than the bytes allow. One that does not, such as the
@@ -56,8 +57,7 @@ use crate::{
 ///
 /// An expired entry is absent for every operation, whether it was swept or not; what was seen to be expired never comes
 /// back, even if the clock is set back. A task of the runtime sweeps at intervals, so that memory is given back, at a
-/// cost that depends alone on how much has expired, was put off shortly before it would have, or will expire within a quarter
-/// of a second. It ends with the last handle. Time is the runtime's
+/// cost that depends alone on how much has expired, was put off shortly before it would have, or will within 268 ms. It ends with the last handle. Time is the runtime's
 /// [`now`](Runtime::now), to the nanosecond; a time to live beyond the year 2554 ends there.
 ///
 /// # Indexes

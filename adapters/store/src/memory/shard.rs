@@ -108,10 +108,12 @@ impl Shard {
             let place = listing.place();
             let entry = &mut self.entries[place as usize];
             if entry.expires_at > now {
-                // It was put off, or expires in a moment.
+                // It was put off, or expires in a moment and stays where it is.
                 entry.listing = Listing::of(entry.expires_at, place);
-                self.by_expiry.remove(&listing);
-                self.by_expiry.insert(entry.listing);
+                if entry.listing != listing {
+                    self.by_expiry.remove(&listing);
+                    self.by_expiry.insert(entry.listing);
+                }
                 continue;
             }
             let hash = hasher.hash_one(&*entry.key);

@@ -176,6 +176,7 @@ impl Session {
             return Closing::Settled(Report { verdict: Verdict::Read(events), error, ops, store_error });
         }
         // It is one of the two: the third returned above.
+        // Each by itself: what two arms share is moved once more.
         let step = match mem::replace(state, State::Closed) {
             State::Closed => return Closing::Settled(Report::failed(SessionError::Closed)),
             State::Failed(machine, _) => machine.commit(now, &mut entropy),

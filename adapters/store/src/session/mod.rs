@@ -145,7 +145,7 @@ impl Session {
     /// [`SessionError`] when the session cannot be loaded, or the value not be set.
     pub async fn insert<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), SessionError> {
         let value = Json::of(value).map_err(EditError::from)?;
-        self.with(|loaded| loaded.insert(key, &value)).await
+        self.with(|loaded| loaded.insert_text(key, value)).await
     }
 
     /// Removes a value; returns whether there was one. See [`Loaded::remove`].
