@@ -114,7 +114,8 @@ fn what_was_put_off_or_brought_forward_goes_when_its_time_is_there() {
         let touched = at_once(store.touch(&key(number), &version, &value(9), ttl)).unwrap();
         assert_eq!(touched, Written::Done(version));
     }
-    for (left, expired) in [(20_000, 10_000), (10_000, 20_000), (10_000, 20_000), (0, 30_000)] {
+    // And once more, when nothing is left that could be found in two places.
+    for (left, expired) in [(20_000, 10_000), (10_000, 20_000), (10_000, 20_000), (0, 30_000), (0, 30_000)] {
         runtime.advance(MINUTE);
         assert_eq!((store.metrics().entries, store.metrics().expired_total), (left, expired));
     }
