@@ -82,7 +82,8 @@ pub struct StoreKey(Chars);
 /// long to move.
 #[derive(Clone)]
 enum Chars {
-    Inline { bytes: Aligned, len: u8 },
+    // With a byte for the length three more beside it would be moved, in pieces that nobody wrote.
+    Inline { bytes: Aligned, len: u32 },
     Long(Arc<[u8]>),
 }
 
@@ -110,7 +111,7 @@ impl StoreKey {
         Ok(Self(match bytes.get_mut(..key.len()) {
             Some(place) => {
                 place.copy_from_slice(key.as_bytes());
-                Chars::Inline { bytes: Aligned(bytes), len: key.len() as u8 }
+                Chars::Inline { bytes: Aligned(bytes), len: key.len() as u32 }
             }
             None => Chars::Long(key.as_bytes().into()),
         }))
@@ -119,7 +120,7 @@ impl StoreKey {
     /// The last characters, to be overwritten by as many of visible ASCII.
     pub(crate) fn last_mut(&mut self, count: usize) -> &mut [u8] {
         let chars = match &mut self.0 {
-            Chars::Inline { bytes, len } => &mut bytes.0[..usize::from(*len)],
+            Chars::Inline { bytes, len } => &mut bytes.0[..*len as usize],
             Chars::Long(chars) => Arc::make_mut(chars),
         };
         let rest = chars.len() - count;
@@ -135,7 +136,7 @@ impl StoreKey {
     /// Returns the key as bytes.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Chars::Inline { bytes, len } => &bytes.0[..usize::from(*len)],
+            Chars::Inline { bytes, len } => &bytes.0[..*len as usize],
             Chars::Long(chars) => chars,
         }
     }

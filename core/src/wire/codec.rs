@@ -248,10 +248,10 @@ impl Out {
 
     fn nonce_chars(&mut self, before: &str, chars: &[u8; Nonce::CHARS]) {
         self.0.extend_from_slice(before.as_bytes());
-        // They need no escapes.
-        let mut quoted = [b'"'; Nonce::CHARS + 2];
-        quoted[1..=Nonce::CHARS].copy_from_slice(chars);
-        self.0.extend_from_slice(&quoted);
+        // They need no escapes. One after the other: what is put together first is read too soon.
+        self.0.push(b'"');
+        self.0.extend_from_slice(chars);
+        self.0.push(b'"');
     }
 
     fn text(&mut self, before: &str, text: &str) {

@@ -2,6 +2,7 @@
 //! read and of a change in memory.
 
 mod bare;
+mod machine;
 mod measure;
 mod visit;
 
@@ -17,10 +18,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     bare::{Bare, naive_scan},
-    visit::{Visited, nonce},
+    machine::Machine,
+    visit::{Visited, nonce, now},
 };
 
-const SYSTEMS: [&str; 6] = ["core", "core, forged", "core, untouched", "parts", "scan", "naive scan"];
+const SYSTEMS: [&str; 7] = ["core", "core, forged", "core, untouched", "machine", "parts", "scan", "naive scan"];
 const FOREIGN: [usize; 2] = [6, 40];
 
 fn main() -> anyhow::Result<()> {
@@ -73,6 +75,15 @@ fn each(system: &str, mut measure: impl FnMut(&str, &mut dyn FnMut())) -> anyhow
                     black_box(is_quiet(&engine, black_box(&valid)));
                 });
             }
+            "machine" if foreign == FOREIGN[0] => {
+                let visited = Visited::new(Bare::new(&secret, name), &valid)?;
+                let mut machine = Machine::new(engine.clone(), visited.value(), now()?);
+                anyhow::ensure!(machine.read(&valid)? == "Ada Lovelace", "a read reads");
+                anyhow::ensure!((machine.change(&valid)?, machine.change(&valid)?) == (2, 3), "a change changes");
+                measure("read, machine alone, 200", &mut || drop(black_box(machine.read(black_box(&valid)))));
+                measure("change, machine alone, 200", &mut || drop(black_box(machine.change(black_box(&valid)))));
+            }
+            "machine" => {}
             "parts" => {
                 let bare = Bare::new(&secret, name);
                 anyhow::ensure!(bare.store_key(&valid)? == key(&engine, &valid)?, "the parts make the key of the core");

@@ -54,6 +54,11 @@ impl Visited {
         Ok(Self { bare, kept, key, entry, value })
     }
 
+    /// Returns the record with which it began.
+    pub fn value(&self) -> Value {
+        self.value.clone()
+    }
+
     /// Reads one value.
     pub fn read(&self, line: &str) -> anyhow::Result<String> {
         let (_, record, _) = self.load(line)?;
@@ -118,6 +123,7 @@ pub fn nonce() -> anyhow::Result<Nonce> {
     })
 }
 
-fn now() -> anyhow::Result<UnixTime> {
+/// Returns the time.
+pub fn now() -> anyhow::Result<UnixTime> {
     Ok(UnixTime::from_millis(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64))
 }
