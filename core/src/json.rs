@@ -1,7 +1,7 @@
 //! JSON text, checked once.
 
 use core::fmt;
-use std::{collections::BTreeMap, io};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser};
 use serde_json::value::RawValue;
@@ -10,7 +10,7 @@ use crate::edits::ReplayError;
 
 /// The JSON text of one value, known to be well-formed.
 #[derive(Clone)]
-pub struct Json(Box<str>);
+pub struct Json(String);
 
 impl Json {
     /// Writes a value as JSON.
@@ -19,9 +19,8 @@ impl Json {
     ///
     /// [`ReplayError::NotJson`] when it does not serialize to JSON.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, ReplayError> {
-        let mut out = Text::default();
-        serde_json::to_writer(&mut out, value).map_err(|_| ReplayError::NotJson)?;
-        str::from_utf8(out.written()).map(|text| Self(text.into())).map_err(|_| ReplayError::NotJson)
+        // As it was written, with room for more: to make it fit is another allocation, and it does not live for long.
+        serde_json::to_string(value).map(Self).map_err(|_| ReplayError::NotJson)
     }
 
     /// Takes a text as it is.
@@ -30,7 +29,7 @@ impl Json {
     ///
     /// [`ReplayError::NotJson`] when it is not one JSON value.
     pub fn parse(text: &str) -> Result<Self, ReplayError> {
-        serde_json::from_str(text).map(|raw: &RawValue| Self(raw.get().into())).map_err(|_| ReplayError::NotJson)
+        serde_json::from_str(text).map(|raw: &RawValue| Self(raw.get().to_owned())).map_err(|_| ReplayError::NotJson)
     }
 
     /// Reads a text as a value of a type.
@@ -45,50 +44,6 @@ impl Json {
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-/// A text that is being written: a short one without an allocation, so that it has its place at once and not first one with room
-/// for more.
-struct Text {
-    short: [u8; Self::SHORT],
-    len: usize,
-    /// All of it, where it is longer.
-    long: Vec<u8>,
-}
-
-impl Text {
-    /// Most have no more bytes.
-    const SHORT: usize = 64;
-
-    fn written(&self) -> &[u8] {
-        if self.long.is_empty() { &self.short[..self.len] } else { &self.long }
-    }
-}
-
-impl Default for Text {
-    fn default() -> Self {
-        Self { short: [0; Self::SHORT], len: 0, long: Vec::new() }
-    }
-}
-
-impl io::Write for Text {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.long.is_empty() {
-            if let Some(place) = self.short.get_mut(self.len..self.len + bytes.len()) {
-                place.copy_from_slice(bytes);
-                self.len += bytes.len();
-                return Ok(bytes.len());
-            }
-            self.long.reserve(4 * Self::SHORT + bytes.len());
-            self.long.extend_from_slice(&self.short[..self.len]);
-        }
-        self.long.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
