@@ -33,6 +33,7 @@ type NamedEdit = (&'static str, fn(&mut Loaded), &'static [(&'static str, i64)])
 const METHODS: [NamedEdit; 9] = [
     ("insert", |l| l.insert("n", &5).unwrap(), &[("n", 5), ("x", 1)]),
     ("insert of another key", |l| l.insert("y", &5).unwrap(), &[("n", 0), ("x", 1), ("y", 5)]),
+    ("insert_text", |l| l.insert_text("n", Json::of(&6).unwrap()).unwrap(), &[("n", 6), ("x", 1)]),
     ("remove", |l| assert_eq!(l.remove("n"), Ok(true)), &[("x", 1)]),
     ("clear", |l| l.clear().unwrap(), &[]),
     ("update", |l| assert_eq!(l.update("n", |n: Option<i64>| n.unwrap() + 7), Ok(7)), &[("n", 7), ("x", 1)]),

@@ -185,6 +185,7 @@ type Mutator = (&'static str, fn(&mut Loaded), fn(&Loaded) -> bool);
 const OTHERS: [&str; 2] = ["csrf_token", "elevate"];
 const MUTATORS: &[Mutator] = &[
     ("insert", |l| l.insert("a", &2).unwrap(), |l| l.get("a") == Ok(Some(2))),
+    ("insert_text", |l| l.insert_text("a", Json::of(&6).unwrap()).unwrap(), |l| l.get("a") == Ok(Some(6))),
     ("remove", |l| assert!(l.remove("a").unwrap()), |l| l.get::<i64>("a") == Ok(None)),
     ("clear", |l| l.clear().unwrap(), |l| l.data().unwrap().is_empty() && !l.is_new()),
     ("update", |l| l.update("a", |a: Option<i64>| a.unwrap() + 1).map(drop).unwrap(), |l| l.get("a") == Ok(Some(2))),
