@@ -30,7 +30,7 @@ struct Prefs {
 type NamedEdit = (&'static str, fn(&mut Loaded), &'static [(&'static str, i64)]);
 
 /// Every mutating method, with what it makes of `{"n": 0, "x": 1}`.
-const METHODS: [NamedEdit; 9] = [
+const METHODS: [NamedEdit; 10] = [
     ("insert", |l| l.insert("n", &5).unwrap(), &[("n", 5), ("x", 1)]),
     ("insert of another key", |l| l.insert("y", &5).unwrap(), &[("n", 0), ("x", 1), ("y", 5)]),
     ("insert_text", |l| l.insert_text("n", Json::of(&6).unwrap()).unwrap(), &[("n", 6), ("x", 1)]),
