@@ -14,8 +14,8 @@ pub trait Entropy {
     /// [`EntropyError`] when the source has none to give. The commit then fails and nothing is sent to the store.
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EntropyError>;
 
-    /// Fills all of `bytes` with random bytes that are no secret, but must not come twice: the nonce of a commit that makes no
-    /// session. A source may draw many of them at a time, if what it drew is not handed out again in a process that was forked, or
+    /// Fills all of `bytes` with random bytes that are no secret, but must not come twice: the nonce of a commit that
+    /// draws no id. A source may draw many of them at a time, if what it drew is not handed out again in a process that was forked, or
     /// on a machine that was copied, meanwhile. By default it is [`Entropy::fill`].
     ///
     /// # Errors
