@@ -97,19 +97,19 @@ impl Sessions {
     }
 
     pub(crate) fn now(&self) -> UnixTime {
-        UnixTime::EPOCH.saturating_add(self.since_epoch())
+        UnixTime::EPOCH.saturating_add(since_epoch(self.shared.runtime.coarse_now()))
     }
 
-    /// Returns the time, and where to draw randomness from at it.
-    pub(crate) fn now_with_entropy(&self) -> (UnixTime, OsEntropy) {
-        let since = self.since_epoch();
-        (UnixTime::EPOCH.saturating_add(since), OsEntropy::at(since))
+    /// Returns where to draw randomness from.
+    pub(crate) fn entropy(&self) -> OsEntropy {
+        // By the clock that tells two moments apart.
+        OsEntropy::at(since_epoch(self.shared.runtime.now()))
     }
+}
 
-    /// A clock before the epoch counts as the epoch.
-    fn since_epoch(&self) -> Duration {
-        self.shared.runtime.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-    }
+/// A clock before the epoch counts as the epoch.
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Joins an engine, a store and a runtime.

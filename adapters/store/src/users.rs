@@ -18,8 +18,7 @@ impl Sessions {
     }
 
     pub(crate) fn end_step(&self, user: &Principal, which: Which, current: Option<&Loaded>) -> RosterStep<u64> {
-        let (now, mut entropy) = self.now_with_entropy();
-        self.engine().end_sessions(user, which, current, now, &mut entropy)
+        self.engine().end_sessions(user, which, current, self.now(), &mut self.entropy())
     }
 }
 

@@ -53,33 +53,30 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (output, report) = match this.committing.take() {
-            Some(mut waiting) => match Pin::new(&mut waiting.1).poll(cx) {
-                Poll::Ready(report) => (waiting.0, report),
+        // A report is looked at where it came: it is long to move.
+        if let Some(mut waiting) = this.committing.take() {
+            return match Pin::new(&mut waiting.1).poll(cx) {
+                Poll::Ready(report) => Poll::Ready(settled::<B, E, N, R>(waiting.0, &report, this.settings)),
                 Poll::Pending => {
                     *this.committing = Some(waiting);
-                    return Poll::Pending;
+                    Poll::Pending
                 }
-            },
-            None => {
-                let output = ready!(this.inner.poll(cx));
-                let is_failure = output.as_ref().map_or(true, |response| response.status().is_server_error());
-                let finish = match is_failure && !this.settings.saves_on_server_error {
-                    false => Finish::Keep,
-                    true => Finish::DropEdits,
-                };
-                let mut commit = Session::commit(this.session, finish);
-                match Pin::new(&mut commit).poll(cx) {
-                    Poll::Ready(report) => (output, report),
-                    Poll::Pending => {
-                        *this.committing = Some(Box::new((output, commit)));
-                        return Poll::Pending;
-                    }
-                }
-            }
+            };
+        }
+        let output = ready!(this.inner.poll(cx));
+        let is_failure = output.as_ref().map_or(true, |response| response.status().is_server_error());
+        let finish = match is_failure && !this.settings.saves_on_server_error {
+            false => Finish::Keep,
+            true => Finish::DropEdits,
         };
-        record(&report);
-        Poll::Ready(output.map(|response| settle::<B, N, R>(response, &report, this.settings)))
+        let mut commit = Session::commit(this.session, finish);
+        match Pin::new(&mut commit).poll(cx) {
+            Poll::Ready(report) => Poll::Ready(settled::<B, E, N, R>(output, &report, this.settings)),
+            Poll::Pending => {
+                *this.committing = Some(Box::new((output, commit)));
+                Poll::Pending
+            }
+        }
     }
 }
 
@@ -87,6 +84,15 @@ impl<F, B, E, N, R> fmt::Debug for ResponseFuture<F, B, E, N, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
+}
+
+fn settled<B, E, N: SessionName, R: Refusal<B>>(
+    output: Result<Response<B>, E>,
+    report: &Report,
+    settings: &Settings<R>,
+) -> Result<Response<B>, E> {
+    record(report);
+    output.map(|response| settle::<B, N, R>(response, report, settings))
 }
 
 /// Replaces a response that must not go out, and merges the session's headers.

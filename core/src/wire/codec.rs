@@ -168,15 +168,15 @@ fn write(entry: &Entry) -> Vec<u8> {
     let mut out = Out(Vec::with_capacity(size));
     let unknown = match entry {
         Entry::Ended(ended) => {
-            out.nonce("{\"format\":1,\"kind\":\"ended\",\"by\":", ended.by);
-            out.text(",\"cause\":", cause_name(ended.cause));
-            out.number(",\"at\":", ended.at.as_millis());
-            ended.next.iter().for_each(|next| out.text(",\"next\":", next.as_str()));
+            out.nonce(b"{\"format\":1,\"kind\":\"ended\",\"by\":", ended.by);
+            out.text(b",\"cause\":", cause_name(ended.cause));
+            out.number(b",\"at\":", ended.at.as_millis());
+            ended.next.iter().for_each(|next| out.text(b",\"next\":", next.as_str()));
             None
         }
         Entry::Moved(moved) => {
-            out.text("{\"format\":1,\"kind\":\"moved\",\"to\":", moved.to.as_str());
-            moved.closes_at.iter().for_each(|at| out.number(",\"closes_at\":", at.as_millis()));
+            out.text(b"{\"format\":1,\"kind\":\"moved\",\"to\":", moved.to.as_str());
+            moved.closes_at.iter().for_each(|at| out.number(b",\"closes_at\":", at.as_millis()));
             Some(&moved.unknown)
         }
         Entry::Record(record) => {
@@ -199,63 +199,66 @@ struct Out(Vec<u8>);
 
 impl Out {
     fn record(&mut self, record: &Record) {
-        self.number("{\"format\":1,\"kind\":\"record\",\"created\":", record.created.as_millis());
-        self.number(",\"deadline\":", record.deadline.as_millis());
-        self.number(",\"idle\":", millis(record.idle));
-        self.raw(",\"persistent\":", if record.persistent { "true" } else { "false" });
-        self.number(",\"issued\":", record.issued.as_millis());
-        self.nonce(",\"lineage\":", record.lineage);
+        self.number(b"{\"format\":1,\"kind\":\"record\",\"created\":", record.created.as_millis());
+        self.number(b",\"deadline\":", record.deadline.as_millis());
+        self.number(b",\"idle\":", millis(record.idle));
+        self.raw(b",\"persistent\":", if record.persistent { "true" } else { "false" });
+        self.number(b",\"issued\":", record.issued.as_millis());
+        self.nonce(b",\"lineage\":", record.lineage);
         if let Some(binding) = &record.binding {
-            self.text(",\"binding\":", &binding.to_text());
+            self.text(b",\"binding\":", &binding.to_text());
         }
         if let Some(sign_in) = &record.sign_in {
-            self.raw(",\"principal\":", sign_in.principal.as_json().as_str());
-            self.number(",\"since\":", sign_in.since.as_millis());
-            self.number(",\"authenticated\":", sign_in.authenticated.as_millis());
+            self.raw(b",\"principal\":", sign_in.principal.as_json().as_str());
+            self.number(b",\"since\":", sign_in.since.as_millis());
+            self.number(b",\"authenticated\":", sign_in.authenticated.as_millis());
             if let Some(label) = &sign_in.label {
-                self.text(",\"label\":", label.as_str());
+                self.text(b",\"label\":", label.as_str());
             }
         }
-        self.number(",\"commits\":", record.commits);
-        self.raw(",\"nonces\":", "[");
+        self.number(b",\"commits\":", record.commits);
+        self.raw(b",\"nonces\":", "[");
         for (index, nonce) in record.nonces.texts().iter().enumerate() {
-            self.nonce_chars(if index > 0 { "," } else { "" }, nonce);
+            if index > 0 {
+                self.0.push(b',');
+            }
+            self.nonce_chars(nonce);
         }
         self.0.push(b']');
         if let Some(predecessor) = &record.predecessor {
-            self.text(",\"predecessor\":", predecessor.as_str());
+            self.text(b",\"predecessor\":", predecessor.as_str());
         }
-        self.number(",\"schema\":", record.schema.into());
-        self.raw(",\"data\":", "");
+        self.number(b",\"schema\":", record.schema.into());
+        self.raw(b",\"data\":", "");
         record.data.write(&mut self.0);
     }
 
-    // Each appends what comes before a value, up to its colon, and the value.
+    // Each appends what comes before a value, up to its colon, and the value. A text whose length is known costs no call.
 
-    fn raw(&mut self, before: &str, text: &str) {
-        self.0.extend_from_slice(before.as_bytes());
+    fn raw<const N: usize>(&mut self, before: &[u8; N], text: &str) {
+        self.0.extend_from_slice(before);
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    fn number(&mut self, before: &str, number: u64) {
-        self.0.extend_from_slice(before.as_bytes());
+    fn number<const N: usize>(&mut self, before: &[u8; N], number: u64) {
+        self.0.extend_from_slice(before);
         push_number(&mut self.0, number);
     }
 
-    fn nonce(&mut self, before: &str, nonce: Nonce) {
-        self.nonce_chars(before, &nonce.chars());
+    fn nonce<const N: usize>(&mut self, before: &[u8; N], nonce: Nonce) {
+        self.0.extend_from_slice(before);
+        self.nonce_chars(&nonce.chars());
     }
 
-    fn nonce_chars(&mut self, before: &str, chars: &[u8; Nonce::CHARS]) {
-        self.0.extend_from_slice(before.as_bytes());
-        // They need no escapes. One after the other: what is put together first is read too soon.
-        self.0.push(b'"');
-        self.0.extend_from_slice(chars);
-        self.0.push(b'"');
+    /// They need no escapes.
+    fn nonce_chars(&mut self, chars: &[u8; Nonce::CHARS]) {
+        let quoted = self.0.len();
+        self.0.extend_from_slice(&[b'"'; Nonce::CHARS + 2]);
+        self.0[quoted + 1..][..Nonce::CHARS].copy_from_slice(chars);
     }
 
-    fn text(&mut self, before: &str, text: &str) {
-        self.0.extend_from_slice(before.as_bytes());
+    fn text<const N: usize>(&mut self, before: &[u8; N], text: &str) {
+        self.0.extend_from_slice(before);
         push_text(&mut self.0, text.as_bytes());
     }
 }

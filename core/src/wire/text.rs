@@ -399,15 +399,20 @@ const PAIRS: [[u8; 2]; 100] = {
 
 /// Appends a number.
 pub(crate) fn push_number(out: &mut Vec<u8>, mut number: u64) {
-    let mut pairs = [[0; 2]; 10];
-    let mut at = pairs.len() - 1;
-    while number >= 100 {
-        pairs[at] = PAIRS[(number % 100) as usize];
+    const LONGEST: usize = 20;
+    let digits = number.checked_ilog10().map_or(1, |log| log as usize + 1);
+    let start = out.len();
+    // Written where they stay: what is put together in pieces is long to copy.
+    out.extend_from_slice(&[b'0'; LONGEST]);
+    out.truncate(start + digits);
+    let mut pairs = out[start..].rchunks_exact_mut(2);
+    for pair in &mut pairs {
+        pair.copy_from_slice(&PAIRS[(number % 100) as usize]);
         number /= 100;
-        at -= 1;
     }
-    pairs[at] = PAIRS[number as usize];
-    out.extend_from_slice(&pairs.as_flattened()[2 * at + usize::from(number < 10)..]);
+    if let [first] = pairs.into_remainder() {
+        *first = b'0' + number as u8;
+    }
 }
 
 #[cfg(test)]

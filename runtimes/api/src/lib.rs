@@ -2,12 +2,13 @@
 //!
 //! A runtime is a value that the user passes; none is ever guessed, and several work side by side in one process. The
 //! crates `cloakroom-tokio`, `cloakroom-smol` and `cloakroom-async-std` each have one, and anybody can write another:
-//! five methods, whose rules the cases of [`contract`] check. Beside it are [`Alarm`], for implementers whose timers cost
+//! five methods and one that may be left as it is, whose rules the cases of [`contract`] check. Beside it are [`Alarm`], for implementers whose timers cost
 //! system calls, and [`Pulse`], for stores whose connections many requests share.
 
 #![forbid(unsafe_code)]
 
 mod alarm;
+mod clock;
 pub mod contract;
 mod endpoint;
 mod pulse;
@@ -25,6 +26,7 @@ use std::{
 
 pub use self::{
     alarm::{Alarm, Sleep},
+    clock::coarse_now,
     endpoint::{Endpoint, Stream, connect_to_any},
     pulse::Pulse,
     run::{Interrupted, run, run_blocking},
@@ -68,6 +70,14 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
 
     /// Returns the wall-clock time. It may jump, as wall clocks do.
     fn now(&self) -> SystemTime;
+
+    /// Returns the wall-clock time of a moment ago, some milliseconds at most, as if the caller had been held up since it asked.
+    ///
+    /// It is asked for several times a request. [`coarse_now`] is it for a runtime that has the system's clock; one with a clock
+    /// of its own leaves it as it is: [`Runtime::now`].
+    fn coarse_now(&self) -> SystemTime {
+        self.now()
+    }
 }
 
 /// A shared runtime is a runtime, also one whose type is erased.
@@ -90,5 +100,9 @@ impl<R: Runtime + ?Sized> Runtime for Arc<R> {
 
     fn now(&self) -> SystemTime {
         (**self).now()
+    }
+
+    fn coarse_now(&self) -> SystemTime {
+        (**self).coarse_now()
     }
 }

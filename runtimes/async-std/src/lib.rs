@@ -31,7 +31,7 @@ use std::{
 };
 
 use async_std::task::{self, JoinHandle};
-use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task};
+use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task, coarse_now};
 
 use self::connect::connect;
 
@@ -67,6 +67,10 @@ impl Runtime for AsyncStd {
 
     fn now(&self) -> SystemTime {
         SystemTime::now()
+    }
+
+    fn coarse_now(&self) -> SystemTime {
+        coarse_now()
     }
 }
 

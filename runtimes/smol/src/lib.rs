@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task};
+use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task, coarse_now};
 use smol::Timer;
 
 use self::connect::connect;
@@ -58,6 +58,10 @@ impl Runtime for Smol {
 
     fn now(&self) -> SystemTime {
         SystemTime::now()
+    }
+
+    fn coarse_now(&self) -> SystemTime {
+        coarse_now()
     }
 }
 

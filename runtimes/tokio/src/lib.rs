@@ -27,7 +27,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task};
+use cloakroom_runtime::{Alarm, BoxFuture, Endpoint, Runtime, Stream, Task, coarse_now};
 use tokio::{
     runtime::{Handle, Id},
     task::unconstrained,
@@ -76,6 +76,10 @@ impl Runtime for Tokio {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
+
+    fn coarse_now(&self) -> SystemTime {
+        coarse_now()
+    }
 }
 
 /// One tokio runtime, for callers inside and outside it.
@@ -115,6 +119,10 @@ impl Runtime for TokioHandle {
 
     fn now(&self) -> SystemTime {
         Tokio.now()
+    }
+
+    fn coarse_now(&self) -> SystemTime {
+        Tokio.coarse_now()
     }
 }
 

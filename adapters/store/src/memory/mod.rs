@@ -58,7 +58,7 @@ use crate::{
 /// An expired entry is absent for every operation, whether it was swept or not; what was seen to be expired never comes
 /// back, even if the clock is set back. A task of the runtime sweeps at intervals, so that memory is given back, at a
 /// cost that depends alone on how much has expired, was put off shortly before it would have, or will within 268 ms. It ends with the last handle. Time is the runtime's
-/// [`now`](Runtime::now), to the nanosecond; a time to live beyond the year 2554 ends there.
+/// [`coarse_now`](Runtime::coarse_now); a time to live beyond the year 2554 ends there.
 ///
 /// # Indexes
 ///
@@ -262,7 +262,7 @@ impl Inner {
     }
 
     fn now(&self) -> u64 {
-        nanos(self.runtime.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+        nanos(self.runtime.coarse_now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
     }
 }
 

@@ -101,8 +101,7 @@ impl Session {
             }
         };
         let sessions = &self.shared.sessions;
-        let (now, mut entropy) = sessions.now_with_entropy();
-        let done = match machine.commit(now, &mut entropy) {
+        let done = match machine.commit(sessions.now(), &mut sessions.entropy()) {
             Step::Done(done) => Box::new(done),
             Step::Io(io) => drive(sessions, io, &mut slot.ops, &mut slot.store_error).await,
         };
@@ -167,11 +166,12 @@ impl Session {
         let error = error.filter(|error| *end_refused || !matches!(error, SessionError::Unavailable));
         let error = error.or(unreadable.then_some(SessionError::Load(LoadError::Undecodable)));
         let (ops, store_error, error) = (*ops, store_error.take(), error.map(Box::new));
-        let (now, mut entropy) = self.shared.sessions.now_with_entropy();
+        let sessions = &self.shared.sessions;
+        let now = sessions.now();
         // Where nobody asked for it there is no `Vary` to send: the clone that held the lock was only looking whether somebody did.
         if machine.is_accessed() && machine.needs_nothing(now) {
             let events = *machine.events();
-            self.shared.sessions.counters().count_events(&events);
+            sessions.counters().count_events(&events);
             *state = State::Closed;
             return Closing::Settled(Report { verdict: Verdict::Read(events), error, ops, store_error });
         }
@@ -179,8 +179,8 @@ impl Session {
         // Each by itself: what two arms share is moved once more.
         let step = match mem::replace(state, State::Closed) {
             State::Closed => return Closing::Settled(Report::failed(SessionError::Closed)),
-            State::Failed(machine, _) => machine.commit(now, &mut entropy),
-            State::Open(machine) => machine.commit(now, &mut entropy),
+            State::Failed(machine, _) => machine.commit(now, &mut sessions.entropy()),
+            State::Open(machine) => machine.commit(now, &mut sessions.entropy()),
         };
         let seen = Seen { ops, store_error, error };
         match step {
@@ -238,17 +238,16 @@ impl Future for Commit {
     type Output = Report;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report> {
-        let report = match &mut self.0 {
+        let work = match &mut self.0 {
             Progress::Ready(report) => return Poll::Ready(report.take().unwrap_or_else(Report::interrupted)),
-            // A panic is the commit's alone, as it is in a task.
-            Progress::Working(work, _) => match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
-                Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(report)) => report,
-                Err(_) => Report::interrupted(),
-            },
+            Progress::Working(work, _) => work,
         };
-        self.0 = Progress::Ready(None);
-        Poll::Ready(report)
+        // A panic is the commit's alone, as it is in a task.
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        if !matches!(polled, Ok(Poll::Pending)) {
+            self.0 = Progress::Ready(None);
+        }
+        polled.unwrap_or_else(|_| Poll::Ready(Report::interrupted()))
     }
 }
 

@@ -29,11 +29,7 @@ impl Session {
     ///
     /// [`SessionError`] when the session cannot be loaded.
     pub async fn csrf_token(&self) -> Result<String, SessionError> {
-        self.with(|loaded| {
-            let (_, mut entropy) = self.shared.sessions.now_with_entropy();
-            loaded.csrf_token(&mut entropy)
-        })
-        .await
+        self.with(|loaded| loaded.csrf_token(&mut self.shared.sessions.entropy())).await
     }
 
     /// Tells whether a token was made for this session. See
