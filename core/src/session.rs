@@ -18,7 +18,7 @@ use crate::{
         plan::{needs_nothing, start},
     },
     request::RequestInfo,
-    step::{After, CommitError, CookieLine, Done, Step},
+    step::{CommitError, CookieLine, Step},
     time::UnixTime,
     value::Stored,
     wire::token::{Refusal, Verified},
@@ -30,8 +30,8 @@ use crate::{
 /// of the request. A session that nobody accessed commits without any operation or cookie, and without an allocation, but for a
 /// copy of the cookie where that holds the session.
 pub struct Session {
-    shell: Shell,
-    state: State,
+    pub(crate) shell: Shell,
+    pub(crate) state: State,
 }
 
 /// What stays with a request's session through all its states.
@@ -185,10 +185,7 @@ impl Session {
     ///
     /// `entropy` is drawn from only when an id or a nonce is made.
     pub fn commit(self, now: UnixTime, entropy: &mut impl Entropy) -> Step {
-        match self.state {
-            State::Ready(loaded) => start(self.shell, loaded, now, entropy),
-            state => Step::Done(Done::new(self.shell, Ok(()), None, After::State(state))),
-        }
+        start(self, now, entropy)
     }
 }
 

@@ -113,7 +113,7 @@ pub(crate) enum Why {
     /// A change, with the try whose answer is missing.
     Change(Option<Attempt>),
     End,
-    Swing(Exchange),
+    Swing(Box<Exchange>),
 }
 
 /// What follows after something that nothing depends on.
@@ -144,15 +144,9 @@ pub(crate) struct Job {
     /// The renewal was not asked for, so that its failure is nobody's.
     pub(crate) auto: bool,
     /// What was written after a `destroy`: it makes a session once the old one ended.
-    pub(crate) recreate: Option<Data>,
+    pub(crate) recreate: Option<Box<Data>>,
     /// Who signs in.
-    pub(crate) entry: Option<SignIn>,
-    /// What a login takes over from the session before it.
-    pub(crate) carry: Carry,
-    /// How many sessions the user may have who signs in.
-    pub(crate) limit: Option<(usize, Excess)>,
-    /// The lineage of the session that a login replaces.
-    pub(crate) replaced: Option<Nonce>,
+    pub(crate) entry: Option<Box<LoginJob>>,
     /// What a new session is bound to.
     pub(crate) binding: Option<Bound>,
     /// The lineage that a new session was promised.
@@ -182,7 +176,18 @@ pub(crate) struct Job {
     pub(crate) admitted: Option<StoreKey>,
     pub(crate) end: Option<End>,
     /// Something before the last step failed.
-    pub(crate) failure: Option<CommitError>,
+    pub(crate) failure: Option<Box<CommitError>>,
+}
+
+/// What a login asks for.
+pub(crate) struct LoginJob {
+    pub(crate) sign_in: SignIn,
+    /// What it takes over from the session before it.
+    pub(crate) carry: Carry,
+    /// How many sessions the user may have.
+    pub(crate) limit: Option<(usize, Excess)>,
+    /// The lineage of the session that it replaces.
+    pub(crate) replaced: Option<Nonce>,
 }
 
 impl Job {
@@ -195,9 +200,6 @@ impl Job {
             auto: false,
             recreate: None,
             entry: None,
-            carry: Carry::default(),
-            limit: None,
-            replaced: None,
             binding: None,
             lineage: None,
             index: None,
@@ -224,9 +226,19 @@ impl Job {
         let mut record = Box::new(Record::new(self.now, self.lifetime.unwrap_or(policy.lifetime)));
         record.lineage = self.lineage.unwrap_or(self.nonce);
         record.binding = self.binding;
-        record.sign_in.clone_from(&self.entry);
+        record.sign_in = self.entry.as_ref().map(|login| login.sign_in.clone());
         record.data = data;
         record
+    }
+
+    /// How many sessions the user may have who signs in, where that has a limit.
+    pub(crate) fn limit(&self) -> Option<(usize, Excess)> {
+        self.entry.as_ref()?.limit
+    }
+
+    /// Tells whether a login takes nothing over from the session before it.
+    pub(crate) fn carries_nothing(&self) -> bool {
+        self.entry.as_ref().is_none_or(|login| login.carry.keys.is_empty())
     }
 
     /// Counts one more try over what others wrote.
@@ -251,8 +263,11 @@ impl Job {
         let Live { key, mut record, .. } = live;
         if reason == Reason::Login {
             self.count_replay()?;
-            self.carry.edits.replay(&mut record.data).map_err(CommitError::Replay)?;
-            let mut data = self.carry.pick(&record.data);
+            let mut data = Data::new();
+            if let Some(LoginJob { carry, .. }) = self.entry.as_deref_mut() {
+                carry.edits.replay(&mut record.data).map_err(CommitError::Replay)?;
+                data = carry.pick(&record.data);
+            }
             self.edits.replay(&mut data).map_err(CommitError::Replay)?;
             return Ok(self.first_record(policy, data));
         }

@@ -46,7 +46,7 @@ impl Commit {
             Sight::Ended(ended) => {
                 if is_superseded(&self.shell.policy, &ended, self.job.now) && self.job.recreate.take().is_some() {
                     self.shell.events.push(Event::Lost);
-                    self.job.failure = Some(CommitError::Lost);
+                    self.job.failure = Some(Box::new(CommitError::Lost));
                 }
                 return self.ended(End::AlreadyEnded);
             }
@@ -76,10 +76,10 @@ impl Commit {
             self.shell.owe_removal();
         }
         if end == End::Vanished {
-            self.job.failure = Some(CommitError::Vanished);
+            self.job.failure = Some(Box::new(CommitError::Vanished));
         }
         match self.job.recreate.take() {
-            Some(data) => self.create(data),
+            Some(data) => self.create(*data),
             None => {
                 let after = self.nothing();
                 self.finish(Ok(()), after)

@@ -39,14 +39,14 @@ impl Commit {
             Ok(fresh) => {
                 let Draft { value, ttl, .. } = &fresh.draft;
                 let op = Op::Create { key: fresh.key.clone(), value: value.clone(), ttl: *ttl };
-                self.ask(op, State::Opening(Exchange { reason, fresh, version: None, old, written_at }))
+                self.ask(op, State::Opening(Box::new(Exchange { reason, fresh, version: None, old, written_at })))
             }
             Err(error) => self.cannot_exchange(error, old.map(|old| old.key)),
         }
     }
 
     /// Puts the new key into the user's index, before anybody can be told of it.
-    pub(crate) fn enroll(self: Box<Self>, exchange: Exchange) -> Step {
+    pub(crate) fn enroll(self: Box<Self>, exchange: Box<Exchange>) -> Step {
         let record = &exchange.fresh.draft.record;
         let Some(index) = self.index_of(record) else { return self.swing(exchange) };
         // A node may let it live for longer than this one, and a record that is written again for as long as a request takes.
@@ -59,7 +59,7 @@ impl Commit {
         record.sign_in.as_ref().map(|sign_in| self.shell.policy.keys.index_key(&sign_in.principal))
     }
 
-    pub(crate) fn swing(self: Box<Self>, exchange: Exchange) -> Step {
+    pub(crate) fn swing(self: Box<Self>, exchange: Box<Exchange>) -> Step {
         let Some(old) = &exchange.old else { return self.publish(exchange) };
         let key = old.key.clone();
         let Some(version) = old.version.clone() else { return self.look(key, Why::Swing(exchange)) };
@@ -72,10 +72,10 @@ impl Commit {
         }
     }
 
-    pub(crate) fn saw_swing(mut self: Box<Self>, found: Option<Stored>, mut exchange: Exchange) -> Step {
+    pub(crate) fn saw_swing(mut self: Box<Self>, found: Option<Stored>, mut exchange: Box<Exchange>) -> Step {
         let Some(Old { key, version }) = exchange.old.take() else { return self.publish(exchange) };
         let sight = Sight::of(&self.shell.policy, &key, found);
-        let back = |mut exchange: Exchange, version| {
+        let back = |mut exchange: Box<Exchange>, version| {
             exchange.old = Some(Old { key: key.clone(), version });
             exchange
         };
@@ -120,7 +120,7 @@ impl Commit {
                 Ok(()) => self.swing(back(exchange, version)),
                 Err(error) => self.give_up(error, back(exchange, version)),
             },
-            (Reason::Login, Sight::Record(live)) if self.job.carry.keys.is_empty() => match self.job.count_replay() {
+            (Reason::Login, Sight::Record(live)) if self.job.carries_nothing() => match self.job.count_replay() {
                 Ok(()) => self.swing(back(exchange, Some(live.version))),
                 Err(error) => self.give_up(error, back(exchange, version)),
             },
@@ -137,16 +137,17 @@ impl Commit {
     }
 
     /// Follows to where the session went that is to give way.
-    fn pursue(mut self: Box<Self>, key: StoreKey, exchange: Exchange) -> Step {
+    fn pursue(mut self: Box<Self>, key: StoreKey, mut exchange: Box<Exchange>) -> Step {
         self.job.unsettled = None;
-        self.hop(key.clone(), Why::Swing(Exchange { old: Some(Old { key, version: None }), ..exchange }))
+        exchange.old = Some(Old { key: key.clone(), version: None });
+        self.hop(key, Why::Swing(exchange))
     }
 
     /// The session that a login was to end is gone: nothing of it is carried over.
-    fn alone(mut self: Box<Self>, exchange: Exchange, end: End) -> Step {
+    fn alone(mut self: Box<Self>, exchange: Box<Exchange>, end: End) -> Step {
         self.job.unsettled = None;
         self.job.end = self.job.end.map(|_| end);
-        if self.job.carry.keys.is_empty() {
+        if self.job.carries_nothing() {
             return self.publish(exchange);
         }
         let mut data = Data::new();
@@ -158,18 +159,18 @@ impl Commit {
     }
 
     /// Makes the record under the new id another one.
-    fn rewrite(self: Box<Self>, record: Box<Record>, exchange: Exchange) -> Step {
+    fn rewrite(self: Box<Self>, record: Box<Record>, mut exchange: Box<Exchange>) -> Step {
         match self.job.fresh(&self.shell.policy, record) {
             Ok(fresh) => {
-                let written_at = self.job.now;
-                self.refresh(Exchange { fresh, written_at, ..exchange })
+                (exchange.fresh, exchange.written_at) = (fresh, self.job.now);
+                self.refresh(exchange)
             }
             Err(error) => self.give_up(error, exchange),
         }
     }
 
     /// Writes the record under its new id again, over whatever try of ours is there.
-    fn refresh(self: Box<Self>, exchange: Exchange) -> Step {
+    fn refresh(self: Box<Self>, exchange: Box<Exchange>) -> Step {
         let Some(version) = exchange.version.clone() else { return self.fall_back(exchange) };
         let Fresh { key, draft: Draft { value, ttl, .. }, .. } = &exchange.fresh;
         let op = Op::Replace { key: key.clone(), version, value: value.clone(), ttl: *ttl };
@@ -177,7 +178,7 @@ impl Commit {
     }
 
     /// The old key is never made to lead to a record that is not known to hold what was last written.
-    pub(crate) fn saw_fresh(mut self: Box<Self>, found: Option<Stored>, mut exchange: Exchange) -> Step {
+    pub(crate) fn saw_fresh(mut self: Box<Self>, found: Option<Stored>, mut exchange: Box<Exchange>) -> Step {
         let is_written = found.as_ref().is_some_and(|found| found.value == exchange.fresh.draft.value);
         match Sight::of(&self.shell.policy, &exchange.fresh.key, found) {
             Sight::Record(live) => {
@@ -199,19 +200,19 @@ impl Commit {
     }
 
     /// Removes a record that was told to nobody: the old key surely does not lead to it, and never will.
-    fn abandon(mut self: Box<Self>, exchange: Exchange, next: Next) -> Step {
+    fn abandon(mut self: Box<Self>, exchange: Box<Exchange>, next: Next) -> Step {
         self.job.unsettled = None;
         self.remove(exchange, next)
     }
 
     /// Removes what nothing leads to, from its index too.
-    pub(crate) fn remove(self: Box<Self>, exchange: Exchange, next: Next) -> Step {
-        let Exchange { fresh: Fresh { key, draft, .. }, version, .. } = exchange;
+    pub(crate) fn remove(self: Box<Self>, exchange: Box<Exchange>, next: Next) -> Step {
+        let Exchange { fresh: Fresh { key, draft, .. }, version, .. } = *exchange;
         let index = self.index_of(&draft.record);
         match version {
             Some(version) => {
                 let member = key.clone();
-                self.ask(Op::Remove { key, version }, State::Abandoning(member, index, next))
+                self.ask(Op::Remove { key, version }, State::Abandoning(member, index, Box::new(next)))
             }
             None => self.proceed(next),
         }
@@ -225,13 +226,13 @@ impl Commit {
         }
     }
 
-    pub(crate) fn fall_back(self: Box<Self>, exchange: Exchange) -> Step {
+    pub(crate) fn fall_back(self: Box<Self>, exchange: Box<Exchange>) -> Step {
         self.give_up(CommitError::Store, exchange)
     }
 
     /// The exchange cannot be done. What nothing leads to is removed: before the swing, and where a login would leave a
     /// tombstone that leads nowhere.
-    pub(crate) fn give_up(self: Box<Self>, error: CommitError, exchange: Exchange) -> Step {
+    pub(crate) fn give_up(self: Box<Self>, error: CommitError, exchange: Box<Exchange>) -> Step {
         let old = exchange.old_key();
         match exchange.reason {
             Reason::Login => {
@@ -258,9 +259,9 @@ impl Commit {
         self.finish_again(key)
     }
 
-    pub(crate) fn publish(mut self: Box<Self>, exchange: Exchange) -> Step {
+    pub(crate) fn publish(mut self: Box<Self>, exchange: Box<Exchange>) -> Step {
         self.job.unsettled = None;
-        let Exchange { reason, fresh, version, old, written_at } = exchange;
+        let Exchange { reason, fresh, version, old, written_at } = *exchange;
         let Fresh { key, line, draft: Draft { record, value, .. } } = fresh;
         self.shell.owe(&key, line);
         match reason {

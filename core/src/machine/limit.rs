@@ -14,17 +14,18 @@ use crate::{
 };
 
 impl Commit {
-    pub(crate) fn count(self: Box<Self>, exchange: Exchange) -> Step {
+    pub(crate) fn count(self: Box<Self>, exchange: Box<Exchange>) -> Step {
         match &self.job.entry {
-            Some(sign_in) => {
-                let step = Listing::start(Arc::clone(&self.shell.policy), sign_in.principal.clone(), self.job.replaced);
+            Some(login) => {
+                let user = login.sign_in.principal.clone();
+                let step = Listing::start(Arc::clone(&self.shell.policy), user, login.replaced);
                 self.counted(exchange, step)
             }
             None => self.swing(exchange),
         }
     }
 
-    pub(crate) fn counted(self: Box<Self>, exchange: Exchange, step: RosterStep<Vec<Listed>>) -> Step {
+    pub(crate) fn counted(self: Box<Self>, exchange: Box<Exchange>, step: RosterStep<Vec<Listed>>) -> Step {
         let mut listed = match step {
             RosterStep::Io(io) => {
                 let op = io.op().clone();
@@ -38,7 +39,7 @@ impl Commit {
         let new = exchange.fresh.key.handle();
         // Newest first, in an order that all logins of the user see alike.
         let place = listed.iter().position(|listed| listed.handle == new);
-        match (self.job.limit, place) {
+        match (self.job.limit(), place) {
             // Somebody ended it meanwhile.
             (Some(_), None) => self.give_up(CommitError::Lost, exchange),
             (Some((most, Excess::Refuse)), _) if listed.len() > most => {
@@ -56,15 +57,21 @@ impl Commit {
         }
     }
 
-    fn expel(self: Box<Self>, exchange: Exchange, mut rest: Vec<Handle>) -> Step {
-        let (Some(handle), Some(sign_in)) = (rest.pop(), &self.job.entry) else { return self.swing(exchange) };
+    fn expel(self: Box<Self>, exchange: Box<Exchange>, mut rest: Vec<Handle>) -> Step {
+        let (Some(handle), Some(login)) = (rest.pop(), &self.job.entry) else { return self.swing(exchange) };
         let policy = Arc::clone(&self.shell.policy);
-        let step =
-            Ending::with_nonce(policy, &sign_in.principal, Which::One(handle), None, self.job.now, self.job.nonce);
+        let step = Ending::with_nonce(
+            policy,
+            &login.sign_in.principal,
+            Which::One(handle),
+            None,
+            self.job.now,
+            self.job.nonce,
+        );
         self.expelled(exchange, step, rest)
     }
 
-    pub(crate) fn expelled(self: Box<Self>, exchange: Exchange, step: RosterStep<u64>, rest: Vec<Handle>) -> Step {
+    pub(crate) fn expelled(self: Box<Self>, exchange: Box<Exchange>, step: RosterStep<u64>, rest: Vec<Handle>) -> Step {
         match step {
             RosterStep::Io(io) => {
                 let op = io.op().clone();

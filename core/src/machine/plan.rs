@@ -9,13 +9,13 @@ use crate::{
     login::LoginMark,
     machine::{
         admission::{Admitted, Opened},
-        commit::{Job, Old, Reason},
+        commit::{Job, LoginJob, Old, Reason},
         protocol::Commit,
         rest::touch_of,
     },
     principal::SignIn,
     record::Nonce,
-    session::{Shell, State},
+    session::{Session, Shell, State},
     step::{After, CommitError, Done, End, Step},
     time::UnixTime,
 };
@@ -35,8 +35,9 @@ enum Plan {
     },
 }
 
-/// Starts the commit of a request whose session was asked for.
-pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy: &mut dyn Entropy) -> Step {
+/// Starts a commit. What is decided on stays where it is until the commit is made of it.
+pub(crate) fn start(mut session: Session, now: UnixTime, entropy: &mut dyn Entropy) -> Step {
+    let Session { shell, state: State::Ready(loaded) } = &mut session else { return settle(session, Ok(()), None) };
     if let Opened::Live(admitted) = &loaded.opened
         && loaded.rotate
         && admitted.standing.hops >= MAX_HOPS
@@ -46,61 +47,69 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
         loaded.rotate = false;
     }
     // A page with a form is no reason to refuse it: without a session its token is worth nothing, and that is all.
-    if !makes_sessions(&shell, &loaded) && !loaded.has_edits() {
+    if !makes_sessions(shell, loaded) && !loaded.has_edits() {
         loaded.promised = None;
     }
     let changed = loaded.is_changed();
-    let plan = match refusal(&shell, &loaded, changed, now) {
-        None => plan(&shell, &loaded, changed, now),
-        Some(error) => return refuse(shell, loaded, error),
+    let plan = match refusal(shell, loaded, changed, now) {
+        None => plan(shell, loaded, changed, now),
+        Some(error) => {
+            let end = refuse(shell, loaded, error);
+            return settle(session, Err(error), end);
+        }
     };
     let Some(plan) = plan else {
         let end = loaded.destroy.then_some(End::NothingToEnd);
-        return Step::Done(Done::new(shell, Ok(()), end, After::State(State::Ready(loaded))));
+        return settle(session, Ok(()), end);
     };
-    let Ok((nonce, id)) = draw(&shell, plan, changed, entropy) else {
-        return refuse(shell, loaded, CommitError::Entropy);
+    let Ok((nonce, id)) = draw(shell, plan, changed, entropy) else {
+        let end = refuse(shell, loaded, CommitError::Entropy);
+        return settle(session, Err(CommitError::Entropy), end);
     };
     let changed = changed || plan == Plan::Change;
-    let Loaded { opened, mut data, edits, lifetime, destroy, login, promised, .. } = loaded;
+    let admitted = match &loaded.opened {
+        Opened::Live(admitted) => Some(&**admitted),
+        _ => None,
+    };
     let index_of = |sign_in: &SignIn| shell.policy.keys.index_key(&sign_in.principal);
-    let mut job = Box::new(Job {
-        edits,
-        lifetime,
+    let job = Job {
+        edits: core::mem::take(&mut loaded.edits),
+        lifetime: loaded.lifetime,
         changed,
         auto: plan == Plan::Renew { auto: true },
         binding: shell.policy.binder.as_ref().zip(shell.client).map(|(binder, client)| binder.bind(client)),
-        lineage: promised,
-        replaced: opened.lineage(),
-        index: opened.sign_in().map(index_of),
+        lineage: loaded.promised,
+        index: loaded.opened.sign_in().map(index_of),
         id,
-        end: (destroy && plan != Plan::End).then_some(End::NothingToEnd),
-        ..Job::new(nonce, now, opened.loaded_at().unwrap_or(now))
-    });
-    if let Opened::Live(admitted) = &opened {
-        job.standing = admitted.standing.clone();
-        job.admitted = Some(admitted.live.key.clone());
-    }
+        standing: admitted.map(|admitted| admitted.standing.clone()).unwrap_or_default(),
+        admitted: admitted.map(|admitted| admitted.live.key.clone()),
+        end: (loaded.destroy && plan != Plan::End).then_some(End::NothingToEnd),
+        ..Job::new(nonce, now, loaded.opened.loaded_at().unwrap_or(now))
+    };
+    let mut data = core::mem::take(&mut loaded.data);
+    let login = loaded.login.take();
+    let opened = core::mem::replace(&mut loaded.opened, Opened::Absent);
+    let mut commit = Commit::new(session.shell, job);
+    let job = &mut commit.job;
     if let Some(login) = login {
         let LoginMark { principal, label, carry, limit, .. } = *login;
+        let replaced = opened.lineage();
         let old = opened.end_target().map(|target| Old { key: target.key, version: target.version });
         if old.is_some() {
             job.end = job.end.map(|_| End::Failed);
         }
-        job.entry = Some(SignIn { label, ..SignIn::new(principal, now) });
-        job.carry = carry;
-        job.limit = limit;
-        return Commit::new(shell, job).login(old, data);
+        let sign_in = SignIn { label, ..SignIn::new(principal, now) };
+        job.entry = Some(Box::new(LoginJob { sign_in, carry, limit, replaced }));
+        return commit.login(old, data);
     }
     if plan == Plan::End {
-        job.recreate = changed.then(|| core::mem::take(&mut data));
+        job.recreate = changed.then(|| Box::new(core::mem::take(&mut data)));
     }
     match opened {
         Opened::Live(admitted) if plan != Plan::End => {
             let Admitted { mut live, expires_in, .. } = *admitted;
             live.record.data = data;
             job.expires_in = expires_in;
-            let commit = Commit::new(shell, job);
             match plan {
                 Plan::Elevate => commit.renew(Reason::Elevation, live),
                 Plan::Renew { .. } => commit.renew(Reason::Renewal, live),
@@ -112,8 +121,8 @@ pub(crate) fn start(mut shell: Shell, mut loaded: Loaded, now: UnixTime, entropy
             }
         }
         opened => match opened.end_target() {
-            Some(target) if plan == Plan::End => Commit::new(shell, job).end(*target),
-            _ => Commit::new(shell, job).create(data),
+            Some(target) if plan == Plan::End => commit.end(*target),
+            _ => commit.create(data),
         },
     }
 }
@@ -160,7 +169,8 @@ fn refusal(shell: &Shell, loaded: &Loaded, changed: bool, now: UnixTime) -> Opti
     }
 }
 
-fn refuse(mut shell: Shell, mut loaded: Loaded, error: CommitError) -> Step {
+/// Drops what cannot be done, and tells what comes of an end that was asked for.
+fn refuse(shell: &mut Shell, loaded: &mut Loaded, error: CommitError) -> Option<End> {
     let (event, end) = match error {
         CommitError::CrossSite => (Some(Event::CrossSite), End::NothingToEnd),
         CommitError::Lost => (Some(Event::Lost), End::NothingToEnd),
@@ -168,8 +178,13 @@ fn refuse(mut shell: Shell, mut loaded: Loaded, error: CommitError) -> Step {
     };
     event.into_iter().for_each(|event| shell.events.push(event));
     loaded.drop_edits();
-    let end = loaded.destroy.then_some(end);
-    Step::Done(Done::new(shell, Err(error), end, After::State(State::Ready(loaded))))
+    loaded.destroy.then_some(end)
+}
+
+/// Ends the commit of a session that goes on as it is.
+fn settle(session: Session, result: Result<(), CommitError>, end: Option<End>) -> Step {
+    let Session { shell, state } = session;
+    Step::Done(Done::new(shell, result, end, After::State(state)))
 }
 
 fn plan(shell: &Shell, loaded: &Loaded, changed: bool, now: UnixTime) -> Option<Plan> {

@@ -60,7 +60,7 @@ use crate::{
 /// A commit on its way, in the one box in which it is handed on from step to step.
 pub(crate) struct Commit {
     pub(crate) shell: Shell,
-    pub(crate) job: Box<Job>,
+    pub(crate) job: Job,
     /// The operation that it waits for.
     op: Option<Op>,
     /// What the store is asked in its place, where sessions are held in cookies.
@@ -72,32 +72,32 @@ pub(crate) struct Commit {
 #[derive(Default)]
 pub(crate) enum State {
     /// The key that is removed and its index.
-    Abandoning(StoreKey, Option<StoreKey>, Next),
+    Abandoning(StoreKey, Option<StoreKey>, Box<Next>),
     Changing(Attempt),
     Clearing(Live),
     Closing(Live),
     /// How many sessions the user has who signs in.
-    Counting(Exchange, RosterIo<Vec<Listed>>),
+    Counting(Box<Exchange>, RosterIo<Vec<Listed>>),
     Creating(Fresh),
     Ending(StoreKey),
-    Enrolling(Exchange),
+    Enrolling(Box<Exchange>),
     /// The user's oldest sessions end, one of these handles after the other.
-    Expelling(Exchange, RosterIo<u64>, Vec<Handle>),
+    Expelling(Box<Exchange>, RosterIo<u64>, Vec<Handle>),
     /// Nothing was asked for yet.
     #[default]
     Idle,
     Looking(StoreKey, Why),
-    Opening(Exchange),
+    Opening(Box<Exchange>),
     Presenting(Live, StoreKey),
-    Recalling(Exchange),
-    Refreshing(Exchange),
-    Swinging(Exchange),
+    Recalling(Box<Exchange>),
+    Refreshing(Box<Exchange>),
+    Swinging(Box<Exchange>),
     Touching(Live),
     Unenrolling(Next),
 }
 
 impl Commit {
-    pub(crate) fn new(shell: Shell, job: Box<Job>) -> Box<Self> {
+    pub(crate) fn new(shell: Shell, job: Job) -> Box<Self> {
         Box::new(Self { shell, job, op: None, asked: None, state: State::Idle })
     }
 
@@ -157,16 +157,17 @@ impl Commit {
             (State::Changing(attempt), Outcome::Absent) => commit.saw_change(attempt.key, None, None),
             (State::Changing(attempt), Outcome::Failed) => commit.fail(CommitError::Store, Some(attempt.key)),
 
-            (State::Opening(exchange), Outcome::Done(version)) => {
-                commit.enroll(Exchange { version: Some(version), ..exchange })
+            (State::Opening(mut exchange), Outcome::Done(version)) => {
+                exchange.version = Some(version);
+                commit.enroll(exchange)
             }
             (State::Opening(exchange), Outcome::Exists) => commit.fail(CommitError::IdCollision, exchange.old_key()),
             (State::Opening(exchange), Outcome::Failed | Outcome::Unknown) => {
                 commit.cannot_exchange(CommitError::Store, exchange.old_key())
             }
 
-            (State::Enrolling(exchange), Outcome::Indexed) if commit.job.limit.is_some() => commit.count(exchange),
-            (State::Enrolling(exchange), Outcome::Unsupported) if commit.job.limit.is_some() => {
+            (State::Enrolling(exchange), Outcome::Indexed) if commit.job.limit().is_some() => commit.count(exchange),
+            (State::Enrolling(exchange), Outcome::Unsupported) if commit.job.limit().is_some() => {
                 commit.give_up(CommitError::NoIndex, exchange)
             }
             (State::Counting(exchange, io), outcome) => {
@@ -198,8 +199,9 @@ impl Commit {
             (State::Swinging(exchange), Outcome::Absent) => commit.saw_swing(None, exchange),
             (State::Swinging(exchange), Outcome::Failed) => commit.fall_back(exchange),
 
-            (State::Refreshing(exchange), Outcome::Done(version)) => {
-                commit.swing(Exchange { version: Some(version), ..exchange })
+            (State::Refreshing(mut exchange), Outcome::Done(version)) => {
+                exchange.version = Some(version);
+                commit.swing(exchange)
             }
             (State::Refreshing(exchange), Outcome::Conflict(Some(found))) => commit.saw_fresh(Some(found), exchange),
             (State::Refreshing(exchange), Outcome::Conflict(None) | Outcome::Unknown) => {
@@ -217,7 +219,7 @@ impl Commit {
             (
                 State::Abandoning(member, index, next),
                 Outcome::Absent | Outcome::Conflict(_) | Outcome::Failed | Outcome::Removed | Outcome::Unknown,
-            ) => commit.unenroll(member, index, next),
+            ) => commit.unenroll(member, index, *next),
             (
                 State::Unenrolling(next),
                 Outcome::Failed | Outcome::Indexed | Outcome::Unknown | Outcome::Unsupported,
@@ -398,7 +400,7 @@ impl Commit {
         }
         let held = self.shell.write_held(self.job.now);
         let result = match self.job.failure {
-            Some(error) => Err(error),
+            Some(error) => Err(*error),
             None => result.and(held),
         };
         Step::Done(Done::new(self.shell, result, self.job.end, after))

@@ -68,7 +68,7 @@ impl Commit {
 
     /// Extends the time to live if that adds enough, and nothing else has written the record.
     pub(crate) fn touch(self: Box<Self>, live: Live) -> Step {
-        let Job { now, loaded_at, expires_in, written_at, .. } = *self.job;
+        let Job { now, loaded_at, expires_in, written_at, .. } = self.job;
         let due = touch_of(&self.shell.policy, &live.record, now, loaded_at, expires_in);
         let Some(ttl) = due.filter(|_| written_at.is_none()) else { return self.rested(live) };
         let op = Op::Touch { key: live.key.clone(), version: live.version.clone(), value: live.value.clone(), ttl };
@@ -77,7 +77,7 @@ impl Commit {
 
     /// The request's session lives on.
     pub(crate) fn rested(self: Box<Self>, live: Live) -> Step {
-        let Job { written_at, loaded_at, expires_in, .. } = *self.job;
+        let Job { written_at, loaded_at, expires_in, .. } = self.job;
         let (expires_in, loaded_at) = match written_at {
             None => (expires_in, loaded_at),
             Some(at) => (self.shell.policy.longest.ttl(&live.record, at), at),

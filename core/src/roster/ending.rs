@@ -169,7 +169,7 @@ impl Ending {
             Sight::Undecodable(version, error) if error.may_be_ended() => version,
             Sight::Undecodable(_, error) => return self.leave(RosterError::Undecodable(error), now),
         };
-        let job = Box::new(Job::new(self.nonce, now, now));
+        let job = Job::new(self.nonce, now, now);
         let commit = Commit::new(Shell::of_engine(Arc::clone(&self.policy)), job);
         let step = commit.end(EndTarget { key, version: Some(version), loaded_at: now });
         self.goes_on(member, step, now)
