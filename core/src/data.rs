@@ -130,10 +130,10 @@ impl Data {
         let mut rest = &*self.base.slots;
         let bytes = self.base.bytes();
         for (key, change) in &self.changed {
-            let (before, after) = rest.split_at(rest.partition_point(|slot| slot.key(bytes) < key.as_bytes()));
+            let (before, after) = rest.split_at(rest.partition_point(|slot| precedes(slot.key(bytes), key.as_bytes())));
             self.base.write(before, out);
             rest = match after {
-                [slot, after @ ..] if slot.key(bytes) == key.as_bytes() => after,
+                [slot, after @ ..] if is_key(slot.key(bytes), key.as_bytes()) => after,
                 _ => after,
             };
             if let Some(value) = change {
@@ -210,7 +210,7 @@ impl Base {
         let bytes = self.bytes();
         // Of few keys most differ in length, which is seen sooner than which is first.
         if self.slots.len() <= USUAL_VALUES {
-            return self.slots.iter().find(|slot| slot.key(bytes) == key);
+            return self.slots.iter().find(|slot| is_key(slot.key(bytes), key));
         }
         self.slots.binary_search_by(|slot| slot.key(bytes).cmp(key)).ok().map(|index| &self.slots[index])
     }
@@ -239,6 +239,19 @@ impl Base {
 
     fn bytes(&self) -> &[u8] {
         self.bytes.as_ref().map(Value::as_bytes).unwrap_or_default()
+    }
+}
+
+/// Most keys that differ do so in their first byte: no call for those.
+fn is_key(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.first() == b.first() && a == b
+}
+
+/// The same of their order.
+fn precedes(a: &[u8], b: &[u8]) -> bool {
+    match (a.first(), b.first()) {
+        (first, other) if first == other => a < b,
+        (first, other) => first < other,
     }
 }
 

@@ -13,15 +13,48 @@ use crate::{
     error::{Fault, StoreError},
     report::OpLog,
     sessions::Sessions,
-    store::{Created, Removed, Written},
 };
 
 /// Loads what is under a key.
 pub(crate) async fn load(sessions: &Sessions, key: &StoreKey, ops: &mut OpLog) -> Result<Option<Stored>, StoreError> {
-    ops.push(OpKind::Load);
-    sessions.counters().count_operation(OpKind::Load);
-    let found = within_deadline(sessions, sessions.store().load(key), StoreError::failed).await;
+    count(sessions, OpKind::Load, ops);
+    let store = sessions.store();
+    // By itself, so that the future has no room for it.
+    let done = store.at_once(&Op::Load { key: key.clone() });
+    let found = match done {
+        None => within_deadline(sessions, store.load(key), StoreError::failed).await,
+        Some(Ok(Outcome::Absent)) => Ok(None),
+        Some(Ok(Outcome::Found(found))) => Ok(Some(found)),
+        Some(Ok(_)) => Err(StoreError::failed(Fault::Internal)),
+        Some(Err(error)) => Err(error),
+    };
     found.inspect_err(|_| sessions.counters().count_store_failure())
+}
+
+/// Drives a commit for as long as the store does what it asks for at once. What is left is for [`drive`]: whatever waits, a
+/// conflict, which takes turns, and a look, after which functions of the application's may run again.
+pub(crate) fn drive_at_once(
+    sessions: &Sessions,
+    mut io: Io,
+    ops: &mut OpLog,
+    store_error: &mut Option<StoreError>,
+) -> Result<Box<Done>, Io> {
+    loop {
+        let kind = io.op().kind();
+        if kind == OpKind::Load {
+            return Err(io);
+        }
+        let outcome = match sessions.store().at_once(io.op()) {
+            // It is found again.
+            None | Some(Ok(Outcome::Conflict(_))) => return Err(io),
+            Some(result) => ended(sessions, result, store_error),
+        };
+        count(sessions, kind, ops);
+        match io.resume(outcome, sessions.now()) {
+            Step::Done(done) => return Ok(Box::new(done)),
+            Step::Io(next) => io = next,
+        }
+    }
 }
 
 /// Drives a commit to its end.
@@ -34,12 +67,8 @@ pub(crate) async fn drive(
     let mut turn = None;
     loop {
         let kind = io.op().kind();
-        ops.push(kind);
-        sessions.counters().count_operation(kind);
-        let (outcome, error) = answer(sessions, io.op()).await;
-        if error.is_some() {
-            *store_error = error;
-        }
+        count(sessions, kind, ops);
+        let outcome = answer(sessions, io.op(), store_error).await;
         if matches!(outcome, Outcome::Conflict(_)) && turn.is_none() {
             let waiting = pin!(sessions.turns().take(io.op().key()));
             // Who waits for longer goes on without.
@@ -54,24 +83,33 @@ pub(crate) async fn drive(
     }
 }
 
-/// Does an operation, and tells how it ended; with the store's own error where it failed.
-pub(crate) async fn answer(sessions: &Sessions, op: &Op) -> (Outcome, Option<StoreError>) {
-    match within_deadline(sessions, perform(sessions, op), StoreError::unknown).await {
-        Ok(outcome) => (outcome, None),
-        Err(error) => {
-            sessions.counters().count_store_failure();
-            (if error.may_have_happened() { Outcome::Unknown } else { Outcome::Failed }, Some(error))
-        }
-    }
+fn count(sessions: &Sessions, kind: OpKind, ops: &mut OpLog) {
+    ops.push(kind);
+    sessions.counters().count_operation(kind);
+}
+
+/// Does an operation, and tells how it ended; leaves the store's own error where it failed.
+pub(crate) async fn answer(sessions: &Sessions, op: &Op, store_error: &mut Option<StoreError>) -> Outcome {
+    let result = match sessions.store().at_once(op) {
+        None => within_deadline(sessions, perform(sessions, op), StoreError::unknown).await,
+        Some(result) => result,
+    };
+    ended(sessions, result, store_error)
+}
+
+fn ended(sessions: &Sessions, result: Result<Outcome, StoreError>, store_error: &mut Option<StoreError>) -> Outcome {
+    result.unwrap_or_else(|error| {
+        sessions.counters().count_store_failure();
+        let outcome = if error.may_have_happened() { Outcome::Unknown } else { Outcome::Failed };
+        *store_error = Some(error);
+        outcome
+    })
 }
 
 async fn perform(sessions: &Sessions, op: &Op) -> Result<Outcome, StoreError> {
     let store = sessions.store();
     Ok(match op {
-        Op::Create { key, value, ttl } => match store.create(key, value, *ttl).await? {
-            Created::Done(version) => Outcome::Done(version),
-            Created::Exists => Outcome::Exists,
-        },
+        Op::Create { key, value, ttl } => store.create(key, value, *ttl).await?.into(),
         Op::Enroll { index, member, ttl } => match store.directory() {
             Some(directory) => directory.enroll(index, member, *ttl).await.map(|()| Outcome::Indexed)?,
             None => Outcome::Unsupported,
@@ -81,26 +119,14 @@ async fn perform(sessions: &Sessions, op: &Op) -> Result<Outcome, StoreError> {
             None => Outcome::Unsupported,
         },
         Op::Load { key } => store.load(key).await?.map_or(Outcome::Absent, Outcome::Found),
-        Op::Remove { key, version } => match store.remove(key, version).await? {
-            Removed::Absent => Outcome::Absent,
-            Removed::Conflict(found) => Outcome::Conflict(found),
-            Removed::Done => Outcome::Removed,
-        },
-        Op::Replace { key, version, value, ttl } => written(store.replace(key, version, value, *ttl).await?),
-        Op::Touch { key, version, value, ttl } => written(store.touch(key, version, value, *ttl).await?),
+        Op::Remove { key, version } => store.remove(key, version).await?.into(),
+        Op::Replace { key, version, value, ttl } => store.replace(key, version, value, *ttl).await?.into(),
+        Op::Touch { key, version, value, ttl } => store.touch(key, version, value, *ttl).await?.into(),
         Op::Unenroll { index, member } => match store.directory() {
             Some(directory) => directory.unenroll(index, member).await.map(|()| Outcome::Indexed)?,
             None => Outcome::Unsupported,
         },
     })
-}
-
-fn written(written: Written) -> Outcome {
-    match written {
-        Written::Absent => Outcome::Absent,
-        Written::Conflict(found) => Outcome::Conflict(found),
-        Written::Done(version) => Outcome::Done(version),
-    }
 }
 
 async fn within_deadline<T>(

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use cloakroom_core::{StoreKey, Stored, Value, Version};
+use cloakroom_core::{Op, Outcome, StoreKey, Stored, Value, Version};
 use cloakroom_runtime::BoxFuture;
 
 use crate::{directory::DynDirectory, error::StoreError};
@@ -59,6 +59,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn directory(&self) -> Option<&dyn DynDirectory> {
         None
     }
+
+    /// Does an operation at once, as the method of its name does, with no future and no deadline: for a store that waits for nothing
+    /// but short locks. `None` says that it cannot, and that nothing happened. One that is wrapped around another need not pass it on.
+    fn at_once(&self, op: &Op) -> Option<Result<Outcome, StoreError>> {
+        let _ = op;
+        None
+    }
 }
 
 /// How a creation ended.
@@ -69,6 +76,15 @@ pub enum Created {
     Done(Version),
     /// Something is under the key already.
     Exists,
+}
+
+impl From<Created> for Outcome {
+    fn from(created: Created) -> Self {
+        match created {
+            Created::Done(version) => Self::Done(version),
+            Created::Exists => Self::Exists,
+        }
+    }
 }
 
 /// How a replacement or a touch ended.
@@ -83,6 +99,16 @@ pub enum Written {
     Done(Version),
 }
 
+impl From<Written> for Outcome {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Absent => Self::Absent,
+            Written::Conflict(found) => Self::Conflict(found),
+            Written::Done(version) => Self::Done(version),
+        }
+    }
+}
+
 /// How a removal ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "stores choose among them all")]
@@ -93,6 +119,16 @@ pub enum Removed {
     Conflict(Option<Stored>),
     /// It is gone.
     Done,
+}
+
+impl From<Removed> for Outcome {
+    fn from(removed: Removed) -> Self {
+        match removed {
+            Removed::Absent => Self::Absent,
+            Removed::Conflict(found) => Self::Conflict(found),
+            Removed::Done => Self::Removed,
+        }
+    }
 }
 
 /// The object-safe mirror of [`Store`], which every store is.
@@ -131,6 +167,9 @@ pub trait DynStore: fmt::Debug + Send + Sync + 'static {
 
     /// [`Store::directory`]
     fn directory(&self) -> Option<&dyn DynDirectory>;
+
+    /// [`Store::at_once`]
+    fn at_once(&self, op: &Op) -> Option<Result<Outcome, StoreError>>;
 }
 
 impl<S: Store> DynStore for S {
@@ -174,6 +213,10 @@ impl<S: Store> DynStore for S {
     fn directory(&self) -> Option<&dyn DynDirectory> {
         Store::directory(self)
     }
+
+    fn at_once(&self, op: &Op) -> Option<Result<Outcome, StoreError>> {
+        Store::at_once(self, op)
+    }
 }
 
 /// A shared store is a store, also one whose type is erased.
@@ -212,5 +255,9 @@ impl<S: DynStore + ?Sized> Store for Arc<S> {
 
     fn directory(&self) -> Option<&dyn DynDirectory> {
         (**self).directory()
+    }
+
+    fn at_once(&self, op: &Op) -> Option<Result<Outcome, StoreError>> {
+        (**self).at_once(op)
     }
 }

@@ -62,7 +62,7 @@ pub(crate) async fn drive<T>(sessions: &Sessions, mut step: RosterStep<T>) -> Re
             RosterStep::Done(result) => return result,
             RosterStep::Io(io) => {
                 sessions.counters().count_operation(io.op().kind());
-                let (outcome, _) = answer(sessions, io.op()).await;
+                let outcome = answer(sessions, io.op(), &mut None).await;
                 step = io.resume(outcome, sessions.now());
             }
         }

@@ -395,14 +395,19 @@ impl Commit {
     }
 
     pub(crate) fn finish(mut self: Box<Self>, result: Result<(), CommitError>, after: After) -> Step {
+        let result = self.close(result);
+        Step::Done(Done::new(self.shell, result, self.job.end, after))
+    }
+
+    /// Writes what is left to write, and returns the result of all.
+    fn close(&mut self, result: Result<(), CommitError>) -> Result<(), CommitError> {
         if self.job.replays > 0 {
             self.shell.events.push(Event::Conflict(self.job.replays));
         }
         let held = self.shell.write_held(self.job.now);
-        let result = match self.job.failure {
+        match self.job.failure.take() {
             Some(error) => Err(*error),
             None => result.and(held),
-        };
-        Step::Done(Done::new(self.shell, result, self.job.end, after))
+        }
     }
 }

@@ -518,9 +518,13 @@ mod tests {
             push_text(&mut out, text.as_bytes());
             assert_eq!(out, serde_json::to_vec(text).unwrap());
         }
-        for number in
-            (0..1_100).chain((3..20).flat_map(|digits| [10_u64.pow(digits) - 1, 10_u64.pow(digits)])).chain([u64::MAX])
-        {
+        // Every four digits at every place of four.
+        let fours = (0..10_000_u64).flat_map(|n| {
+            let eight = n * 10_000 + (9_999 - n);
+            [n, eight, eight * 100_000_000 + eight, n * 1_000_000_000_000_000 + eight]
+        });
+        let edges = (1..20).flat_map(|digits| [10_u64.pow(digits) - 1, 10_u64.pow(digits)]);
+        for number in fours.chain(edges).chain([u64::MAX]) {
             let mut out = Vec::new();
             push_number(&mut out, number);
             assert_eq!(out, number.to_string().as_bytes());

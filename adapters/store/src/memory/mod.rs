@@ -2,34 +2,22 @@
 
 mod builder;
 mod indexes;
+mod inner;
 mod listing;
 mod room;
 mod shard;
 mod sweep;
 
-use std::{
-    fmt,
-    hash::BuildHasher,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use cloakroom_core::{Members, StoreKey, Stored, Value, Version};
-use cloakroom_runtime::{Runtime, Task};
-use hashbrown::DefaultHashBuilder;
+use cloakroom_core::{Members, Op, Outcome, StoreKey, Stored, Value, Version, limits};
+use cloakroom_runtime::Runtime;
 
+use self::inner::{Inner, SHARDS, lock};
 pub use self::{builder::MemoryStoreBuilder, room::MemoryMetrics};
-use self::{
-    listing::Listing,
-    room::{Room, Short},
-    shard::{Hashed, Shard, Times},
-};
 use crate::{
     directory::{Directory, DynDirectory},
-    error::{Fault, StoreError},
+    error::StoreError,
     store::{Created, Removed, Store, Written},
 };
 
@@ -91,24 +79,11 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     async fn load(&self, key: &StoreKey) -> Result<Option<Stored>, StoreError> {
-        let now = self.0.now();
-        let (mut shard, key) = self.0.shard(key);
-        Ok(shard.live(key, now, &self.0.room).map(|entry| entry.stored(now)))
+        Ok(self.0.load(key))
     }
 
     async fn create(&self, key: &StoreKey, value: &Value, ttl: Duration) -> Result<Created, StoreError> {
-        let now = self.0.now();
-        let cost = cost(key, value);
-        self.0.with_room(now, || {
-            let (mut shard, key) = self.0.shard(key);
-            if shard.live(key, now, &self.0.room).is_some() {
-                return Ok(Created::Exists);
-            }
-            self.0.room.reserve_entry(cost)?;
-            let version = self.0.next_version();
-            shard.insert(key, value, version, Times::new(now, nanos(ttl)), &self.0.hasher);
-            Ok(Created::Done(Version::from_u64(version)))
-        })
+        self.0.create(key, value, ttl)
     }
 
     async fn replace(
@@ -118,19 +93,7 @@ impl Store for MemoryStore {
         value: &Value,
         ttl: Duration,
     ) -> Result<Written, StoreError> {
-        let now = self.0.now();
-        let new_cost = cost(key, value);
-        self.0.with_room(now, || {
-            let (mut shard, hashed) = self.0.shard(key);
-            let Some(entry) = shard.live(hashed, now, &self.0.room) else { return Ok(Written::Absent) };
-            if version.as_u64() != Some(entry.version) {
-                return Ok(Written::Conflict(Some(entry.stored(now))));
-            }
-            self.0.room.resize(cost(key, &entry.value), new_cost)?;
-            let version = self.0.next_version();
-            entry.update(value, version, Times::new(now, nanos(ttl)));
-            Ok(Written::Done(Version::from_u64(version)))
-        })
+        self.0.replace(key, version, value, ttl)
     }
 
     async fn touch(
@@ -140,57 +103,46 @@ impl Store for MemoryStore {
         _value: &Value,
         ttl: Duration,
     ) -> Result<Written, StoreError> {
-        let now = self.0.now();
-        let (mut shard, key) = self.0.shard(key);
-        let Some(entry) = shard.live(key, now, &self.0.room) else { return Ok(Written::Absent) };
-        if version.as_u64() != Some(entry.version) {
-            return Ok(Written::Conflict(Some(entry.stored(now))));
-        }
-        entry.touch(Times::new(now, nanos(ttl)));
-        Ok(Written::Done(version.clone()))
+        Ok(self.0.touch(key, version, ttl))
     }
 
     async fn remove(&self, key: &StoreKey, version: &Version) -> Result<Removed, StoreError> {
-        let now = self.0.now();
-        let (mut shard, key) = self.0.shard(key);
-        let Some(entry) = shard.live(key, now, &self.0.room) else { return Ok(Removed::Absent) };
-        if version.as_u64() != Some(entry.version) {
-            return Ok(Removed::Conflict(Some(entry.stored(now))));
-        }
-        self.0.room.release(entry.remove());
-        Ok(Removed::Done)
+        Ok(self.0.remove(key, version))
     }
 
     fn directory(&self) -> Option<&dyn DynDirectory> {
         Some(self)
     }
+
+    fn at_once(&self, op: &Op) -> Option<Result<Outcome, StoreError>> {
+        Some(match op {
+            Op::Create { key, value, ttl } => self.0.create(key, value, *ttl).map(Outcome::from),
+            Op::Enroll { index, member, ttl } => self.0.enroll(index, member, *ttl).map(|()| Outcome::Indexed),
+            Op::List { index } => Ok(Outcome::Listed(self.0.list(index, limits::MAX_LISTED))),
+            Op::Load { key } => Ok(self.0.load(key).map_or(Outcome::Absent, Outcome::Found)),
+            Op::Remove { key, version } => Ok(self.0.remove(key, version).into()),
+            Op::Replace { key, version, value, ttl } => self.0.replace(key, version, value, *ttl).map(Outcome::from),
+            Op::Touch { key, version, ttl, .. } => Ok(self.0.touch(key, version, *ttl).into()),
+            Op::Unenroll { index, member } => {
+                self.0.unenroll(index, member);
+                Ok(Outcome::Indexed)
+            }
+        })
+    }
 }
 
 impl Directory for MemoryStore {
     async fn enroll(&self, index: &StoreKey, member: &StoreKey, ttl: Duration) -> Result<(), StoreError> {
-        let now = self.0.now();
-        let expires_at = now.saturating_add(nanos(ttl));
-        self.0.with_room(now, || {
-            let (mut shard, _) = self.0.shard(index);
-            if !shard.indexes.prolong(index, member, expires_at) {
-                self.0.room.reserve_member(indexes::cost(index, member))?;
-                shard.indexes.insert(index, member, expires_at);
-            }
-            Ok(())
-        })
+        self.0.enroll(index, member, ttl)
     }
 
     async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Result<(), StoreError> {
-        let (mut shard, _) = self.0.shard(index);
-        self.0.room.release_members(shard.indexes.remove(index, member));
+        self.0.unenroll(index, member);
         Ok(())
     }
 
     async fn list(&self, index: &StoreKey, limit: usize) -> Result<Members, StoreError> {
-        let (mut shard, _) = self.0.shard(index);
-        let (members, expired) = shard.indexes.list(index, limit, self.0.now());
-        self.0.room.release_members(expired);
-        Ok(members)
+        Ok(self.0.list(index, limit))
     }
 }
 
@@ -198,92 +150,4 @@ impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore").field("metrics", &self.metrics()).finish_non_exhaustive()
     }
-}
-
-const SHARDS: usize = 16;
-
-/// Locks are taken in the order shard, room; never two shards.
-struct Inner {
-    shards: [Mutex<Shard>; SHARDS],
-    /// Entries are made under keys that the engine drew, and indexes stand in no hash table: nobody picks keys that collide.
-    hasher: DefaultHashBuilder,
-    /// One for all keys, so that no version comes back after a removal.
-    last_version: AtomicU64,
-    room: Room,
-    runtime: Arc<dyn Runtime>,
-    sweeper: OnceLock<Task>,
-}
-
-impl Inner {
-    /// Tries a step, as often as it is short of room and something expired could be reclaimed. The step holds no lock
-    /// when it returns.
-    fn with_room<T>(&self, now: u64, step: impl Fn() -> Result<T, Short>) -> Result<T, StoreError> {
-        loop {
-            match step() {
-                Ok(outcome) => return Ok(outcome),
-                // There may be more than is reclaimed at once, and another may take it first.
-                Err(short) if self.reclaim(now, &short) => {}
-                Err(_) => {
-                    self.room.count_refusal();
-                    return Err(StoreError::failed(Fault::Full));
-                }
-            }
-        }
-    }
-
-    /// Drops a batch of what has expired from each shard, until the shortage ends. Tells whether there was any.
-    fn reclaim(&self, now: u64, short: &Short) -> bool {
-        let mut found = false;
-        for shard in &self.shards {
-            let mut next = Some(Listing::default());
-            while let Some(from) = next {
-                let swept = lock(shard).expire(now, from, &self.room, &self.hasher);
-                found |= swept.dropped > 0;
-                // What was put off alone gives no room.
-                next = swept.next.filter(|_| swept.dropped == 0);
-            }
-            if found && self.room.suffices(short) {
-                break;
-            }
-        }
-        found
-    }
-
-    fn shard<'k>(&self, key: &'k StoreKey) -> (MutexGuard<'_, Shard>, Hashed<'k>) {
-        let hash = self.hasher.hash_one(key.as_bytes());
-        // Not by the bits that the shard's table goes by, the lowest and the highest. The remainder is less than the number of
-        // shards.
-        let shard = (hash >> 40) % SHARDS as u64;
-        (lock(&self.shards[shard as usize]), Hashed { key, hash })
-    }
-
-    fn next_version(&self) -> u64 {
-        self.last_version.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    fn now(&self) -> u64 {
-        nanos(self.runtime.coarse_now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Some(sweeper) = self.sweeper.take() {
-            sweeper.cancel();
-        }
-    }
-}
-
-/// What an entry counts towards the bound of bytes.
-fn cost(key: &StoreKey, value: &Value) -> usize {
-    MemoryStore::ENTRY_OVERHEAD + key.as_bytes().len() + value.len()
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// A panic under a lock can leave nothing half done that matters more than going on.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

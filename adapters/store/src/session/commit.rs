@@ -23,7 +23,7 @@ use super::{
     slot::{Slot, State},
 };
 use crate::{
-    driver::drive,
+    driver::{drive, drive_at_once},
     error::StoreError,
     report::{OpLog, Report, Verdict},
     session_error::SessionError,
@@ -182,10 +182,14 @@ impl Session {
             State::Failed(machine, _) => machine.commit(now, &mut sessions.entropy()),
             State::Open(machine) => machine.commit(now, &mut sessions.entropy()),
         };
-        let seen = Seen { ops, store_error, error };
-        match step {
-            Step::Done(done) => Closing::Settled(self.report(Box::new(done), seen)),
-            Step::Io(io) => Closing::Driven(io, seen),
+        let mut seen = Seen { ops, store_error, error };
+        let driven = match step {
+            Step::Done(done) => Ok(Box::new(done)),
+            Step::Io(io) => drive_at_once(sessions, io, &mut seen.ops, &mut seen.store_error),
+        };
+        match driven {
+            Ok(done) => Closing::Settled(self.report(done, seen)),
+            Err(io) => Closing::Driven(io, seen),
         }
     }
 
