@@ -63,6 +63,13 @@ macro_rules! caught {
 
 // The name of each begins with that of the case that must fail.
 caught! {
+    coarse_now_goes_on_with_the_wall_clock_frozen: {
+        let then = SystemTime::now();
+        Wrong { coarse_now: Box::new(move || then), ..Wrong::default() }
+    };
+    coarse_now_goes_on_with_the_wall_clock_at_the_epoch:
+        Wrong { coarse_now: Box::new(|| SystemTime::UNIX_EPOCH), ..Wrong::default() };
+
     connect_carries_bytes_both_ways_over_tcp_nothing_opens:
         Wrong::connect(|_| Box::pin(async { Err(io::ErrorKind::TimedOut.into()) }));
     connect_carries_bytes_both_ways_over_tcp_streams_are_at_their_end:
@@ -248,6 +255,7 @@ struct Wrong {
     unblock: Box<dyn Fn(Function) -> Task + Send + Sync>,
     connect: Box<dyn Fn(&Endpoint) -> Opening + Send + Sync>,
     now: Box<dyn Fn() -> SystemTime + Send + Sync>,
+    coarse_now: Box<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
 impl Wrong {
@@ -276,6 +284,7 @@ impl Default for Wrong {
             unblock: Box::new(|function| Threads.unblock(function)),
             connect: Box::new(|endpoint| Threads.connect(endpoint)),
             now: Box::new(|| Threads.now()),
+            coarse_now: Box::new(|| Threads.coarse_now()),
         }
     }
 }
@@ -305,6 +314,10 @@ impl Runtime for Wrong {
 
     fn now(&self) -> SystemTime {
         (self.now)()
+    }
+
+    fn coarse_now(&self) -> SystemTime {
+        (self.coarse_now)()
     }
 }
 

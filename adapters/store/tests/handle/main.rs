@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod accounts;
+mod at_once;
 mod commit;
 mod common;
 mod cookie_held;

@@ -19,6 +19,7 @@
 //! }
 //! ```
 
+mod coarse_now;
 mod connect;
 mod now;
 mod sleep;
@@ -95,6 +96,7 @@ macro_rules! cases {
 
 /// All cases.
 pub const CASES: &[Case] = cases![
+    coarse_now::goes_on_with_the_wall_clock,
     connect::carries_bytes_both_ways_over_tcp,
     connect::carries_bytes_both_ways_over_unix_sockets,
     connect::closes_what_it_opened_when_that_is_dropped,

@@ -1,0 +1,180 @@
+//! A store that does all at once is asked for no future, and a commit over it is done before anybody polls it.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use cloakroom_core::{CommitError, Event, Op, Outcome, RequestInfo, StoreKey, Stored, Value, Version};
+use cloakroom_store::{
+    Created, Fault, Finish, MemoryStore, Removed, Session, SessionError, Sessions, Store, StoreError, StoreFailure,
+    Written,
+};
+
+use crate::common::{TestRuntime, add_one, cookie, ring};
+
+type Answer = Result<Outcome, StoreError>;
+
+/// Does all at once, or answers as told; counts the futures that it is asked for.
+#[derive(Clone, Debug)]
+struct Quick {
+    memory: MemoryStore,
+    told: Arc<Mutex<Option<Answer>>>,
+    futures: Arc<AtomicUsize>,
+}
+
+impl Quick {
+    fn counted(&self) -> &MemoryStore {
+        self.futures.fetch_add(1, Ordering::Relaxed);
+        &self.memory
+    }
+}
+
+impl Store for Quick {
+    async fn load(&self, key: &StoreKey) -> Result<Option<Stored>, StoreError> {
+        Store::load(self.counted(), key).await
+    }
+
+    async fn create(&self, key: &StoreKey, value: &Value, ttl: Duration) -> Result<Created, StoreError> {
+        Store::create(self.counted(), key, value, ttl).await
+    }
+
+    async fn replace(&self, key: &StoreKey, at: &Version, value: &Value, ttl: Duration) -> Result<Written, StoreError> {
+        Store::replace(self.counted(), key, at, value, ttl).await
+    }
+
+    async fn touch(&self, key: &StoreKey, at: &Version, value: &Value, ttl: Duration) -> Result<Written, StoreError> {
+        Store::touch(self.counted(), key, at, value, ttl).await
+    }
+
+    async fn remove(&self, key: &StoreKey, at: &Version) -> Result<Removed, StoreError> {
+        Store::remove(self.counted(), key, at).await
+    }
+
+    fn at_once(&self, op: &Op) -> Option<Answer> {
+        self.told.lock().unwrap().take().or_else(|| Store::at_once(&self.memory, op))
+    }
+}
+
+struct Site {
+    store: Quick,
+    runtime: TestRuntime,
+    sessions: Sessions,
+}
+
+impl Site {
+    fn new() -> Self {
+        let runtime = TestRuntime::new();
+        let memory = MemoryStore::new(runtime.clone());
+        let store = Quick { memory, told: Arc::default(), futures: Arc::default() };
+        // In another, which passes it on.
+        let sessions = Sessions::new(ring(), Arc::new(store.clone()), runtime.clone());
+        Self { store, runtime, sessions }
+    }
+
+    fn open(&self, ticket: &str) -> Session {
+        self.sessions.open([ticket.as_bytes()], &RequestInfo::new(), StoreFailure::Refuse)
+    }
+
+    async fn sign_in(&self) -> String {
+        let session = self.open("");
+        session.insert("n", &1).await.unwrap();
+        cookie(&Session::commit(&session, Finish::Keep).await).unwrap()
+    }
+
+    fn tell(&self, answer: Answer) {
+        *self.store.told.lock().unwrap() = Some(answer);
+    }
+
+    async fn n(&self, ticket: &str) -> Option<u64> {
+        self.open(ticket).get("n").await.unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_is_done_before_it_is_polled() {
+    let site = Site::new();
+    let ticket = site.sign_in().await;
+    let before = site.runtime.uses();
+    let session = site.open(&ticket);
+    session.update("n", add_one).await.unwrap();
+    // Nobody asks what came of it.
+    drop(Session::commit(&session, Finish::Keep));
+    assert_eq!(site.n(&ticket).await, Some(2));
+    let last = site.open(&ticket);
+    last.update("n", add_one).await.unwrap();
+    let report = Session::commit(&last, Finish::Keep).await;
+    assert_eq!((report.result().is_ok(), report.ops().to_string()), (true, "load,replace".to_owned()));
+    assert_eq!(site.runtime.uses(), before);
+    assert_eq!(site.store.futures.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_is_counted_once_and_done_again() {
+    let site = Site::new();
+    let ticket = site.sign_in().await;
+    let (one, other) = (site.open(&ticket), site.open(&ticket));
+    one.update("n", add_one).await.unwrap();
+    other.update("n", add_one).await.unwrap();
+    Session::commit(&one, Finish::Keep).await.result().unwrap();
+    let report = Session::commit(&other, Finish::Keep).await;
+    report.result().unwrap();
+    assert_eq!(report.ops().to_string(), "load,replace,replace");
+    assert!(report.events().unwrap().iter().any(|event| event == Event::Conflict(1)));
+    assert_eq!(site.n(&ticket).await, Some(3));
+    assert_eq!(site.store.futures.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_what_is_done_again_is_the_commits_alone() {
+    let site = Site::new();
+    let ticket = site.sign_in().await;
+    let (one, other) = (site.open(&ticket), site.open(&ticket));
+    one.update("n", add_one).await.unwrap();
+    let mut calls = 0;
+    let once = move |n| {
+        calls += 1;
+        assert!(calls == 1, "done again");
+        add_one(n)
+    };
+    other.update("n", once).await.unwrap();
+    Session::commit(&one, Finish::Keep).await.result().unwrap();
+    let report = Session::commit(&other, Finish::Keep).await;
+    assert!(matches!(report.result(), Err(SessionError::Interrupted)));
+    assert_eq!(site.n(&ticket).await, Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_at_once_is_told() {
+    let site = Site::new();
+    let ticket = site.sign_in().await;
+    let session = site.open(&ticket);
+    session.update("n", add_one).await.unwrap();
+    site.tell(Err(StoreError::failed(Fault::Full)));
+    let report = Session::commit(&session, Finish::Keep).await;
+    assert!(matches!(report.result(), Err(SessionError::Commit(CommitError::Store))));
+    assert_eq!(report.store_error().map(StoreError::fault), Some(Fault::Full));
+    assert_eq!(site.sessions.counters().store_failures(), 1);
+
+    // What may have happened is looked for.
+    let session = site.open(&ticket);
+    session.update("n", add_one).await.unwrap();
+    site.tell(Err(StoreError::unknown(Fault::TimedOut)));
+    let report = Session::commit(&session, Finish::Keep).await;
+    report.result().unwrap();
+    assert_eq!(report.ops().to_string(), "load,replace,load,replace");
+    assert_eq!(site.n(&ticket).await, Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_ends_as_none_can_is_the_stores_fault() {
+    let site = Site::new();
+    let ticket = site.sign_in().await;
+    site.tell(Ok(Outcome::Removed));
+    let Err(SessionError::Store(error)) = site.open(&ticket).get::<u64>("n").await else { panic!("it was taken") };
+    assert_eq!((error.fault(), error.may_have_happened()), (Fault::Internal, false));
+    assert_eq!(site.n(&ticket).await, Some(1));
+}
