@@ -114,7 +114,7 @@ impl Session {
     /// Ends the request: stores what it asked for. For glue; the handle and its clones are closed by it. It is no
     /// method, so that a handler does not come upon it.
     ///
-    /// A session that needs nothing of the store is settled at once. Otherwise what is returned does the rest; where it is
+    /// A session that needs nothing of the store, or finds all [at once](crate::Store::at_once), is settled here. Otherwise what is returned does the rest; where it is
     /// dropped first, as when a client hangs up, what is left is spawned on the runtime, so that nothing is cut in half.
     pub fn commit(session: &Self, finish: Finish) -> Commit {
         let sessions = &session.shared.sessions;

@@ -23,7 +23,13 @@ use http::{Request, Response, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{model::No, routes::Site, setting::Setting, store::Shelf, world::World};
+use super::{
+    model::No,
+    routes::Site,
+    setting::{Setting, TICK},
+    store::Shelf,
+    world::World,
+};
 
 thread_local! {
     /// The request that whatever runs now works for.
@@ -104,7 +110,7 @@ impl Runtime for NodeRuntime {
     /// Goes by ticks as long as a system's are at the most.
     fn coarse_now(&self) -> SystemTime {
         let since_epoch = self.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        SystemTime::UNIX_EPOCH + Duration::from_millis(since_epoch.as_millis() as u64 / 10 * 10)
+        SystemTime::UNIX_EPOCH + Duration::from_millis(since_epoch.as_millis() as u64 / TICK as u64 * TICK as u64)
     }
 }
 

@@ -8,7 +8,7 @@ use cloakroom_store::SessionError;
 use super::{
     model::{Answer, Cookie, Fate, Lineage, Model, Moment, No, Reader, View, Visit},
     routes::Route,
-    setting::SECOND,
+    setting::{SECOND, TICK},
 };
 
 /// A rule that was broken, and how.
@@ -102,7 +102,9 @@ impl Model {
     /// Tells whether there is a cause for a session that is gone, or not found any more.
     fn may_be_gone(&self, who: No, now: i64) -> bool {
         let Some(lineage) = self.lineages.get(&who) else { return false };
-        let is_over = now >= lineage.kept_until || now + 2 * self.setting.skew >= lineage.made + lineage.absolute;
+        // It began when the node's clock last ticked.
+        let (kept_until, made) = (lineage.kept_until - TICK, lineage.made - TICK);
+        let is_over = now >= kept_until || now + 2 * self.setting.skew >= made + lineage.absolute;
         let is_ended = lineage.superseded.is_some() || !lineage.ends.is_empty();
         is_over || is_ended || lineage.dropped || lineage.ids > MAX_HOPS
     }

@@ -6,6 +6,8 @@ use cloakroom_sim::SimRuntime;
 
 use super::routes::Route;
 
+/// How far a node's coarse clock is behind, at most.
+pub(super) const TICK: i64 = 10;
 pub(super) const SECOND: i64 = 1000;
 pub(super) const MINUTE: i64 = 60 * SECOND;
 pub(super) const HOUR: i64 = 60 * MINUTE;
