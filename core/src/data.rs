@@ -242,12 +242,12 @@ impl Base {
     }
 }
 
-/// Most keys that differ do so in their first byte: no call for those.
+/// Tells whether two keys are the same. Most that differ do so in their first byte: no call for those.
 fn is_key(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.first() == b.first() && a == b
 }
 
-/// The same of their order.
+/// Tells whether one key comes before another.
 fn precedes(a: &[u8], b: &[u8]) -> bool {
     match (a.first(), b.first()) {
         (first, other) if first == other => a < b,

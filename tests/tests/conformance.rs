@@ -14,7 +14,7 @@ use std::{
 };
 
 use cloakroom_async_std::AsyncStd;
-use cloakroom_core::{Members, Op, Outcome, StoreKey, Stored, Value, Version};
+use cloakroom_core::{Members, StoreKey, Stored, Value, Version};
 use cloakroom_http::HttpConfig;
 use cloakroom_memcached::{MemcachedConfig, MemcachedConfigError};
 use cloakroom_redb::RedbStore;
@@ -22,10 +22,10 @@ use cloakroom_redis::{RedisConfig, RedisConfigError};
 use cloakroom_runtime::{BoxFuture, Runtime};
 use cloakroom_smol::Smol;
 use cloakroom_store::{
-    Created, Directory, DynDirectory, Fault, MemoryStore, MovingStore, Removed, Store, StoreError, Written,
+    Created, Directory, DynDirectory, MemoryStore, MovingStore, Removed, Store, StoreError, Written,
 };
 use cloakroom_tests::{
-    conformance::{Bench, CASES, Case, Lack},
+    conformance::{AtOnce, Bench, CASES, Case, Lack},
     servers::{
         Cluster, ClusterOptions, Memcached, MemcachedOptions, Options, Redis, Require, Sentinel, SentinelOptions,
         Service, ServiceOptions,
@@ -188,93 +188,8 @@ async fn memory(runtime: Arc<dyn Runtime>) -> Result<Opened, String> {
 
 async fn memory_at_once(runtime: Arc<dyn Runtime>) -> Result<Opened, String> {
     let store = MemoryStore::new(Arc::clone(&runtime));
-    let bench = Bench::new(Arc::new(AtOnce(store.clone())), runtime).second_handle(Arc::new(AtOnce(store)));
-    Ok(bench.keys_of_its_own().into())
-}
-
-/// Does by [`Store::at_once`] what it is asked for.
-#[derive(Debug)]
-struct AtOnce(MemoryStore);
-
-impl AtOnce {
-    /// Does it, and takes an outcome that the operation may have.
-    fn ask<T>(&self, op: Op, take: impl FnOnce(Outcome) -> Option<T>) -> Result<T, StoreError> {
-        let wrong = || StoreError::failed(Fault::Internal);
-        take(Store::at_once(&self.0, &op).ok_or_else(wrong)??).ok_or_else(wrong)
-    }
-}
-
-fn written(outcome: Outcome) -> Option<Written> {
-    Some(match outcome {
-        Outcome::Absent => Written::Absent,
-        Outcome::Conflict(found) => Written::Conflict(found),
-        Outcome::Done(version) => Written::Done(version),
-        _ => return None,
-    })
-}
-
-fn indexed(outcome: Outcome) -> Option<()> {
-    matches!(outcome, Outcome::Indexed).then_some(())
-}
-
-impl Store for AtOnce {
-    async fn load(&self, key: &StoreKey) -> Result<Option<Stored>, StoreError> {
-        self.ask(Op::Load { key: key.clone() }, |outcome| match outcome {
-            Outcome::Absent => Some(None),
-            Outcome::Found(found) => Some(Some(found)),
-            _ => None,
-        })
-    }
-
-    async fn create(&self, key: &StoreKey, value: &Value, ttl: Duration) -> Result<Created, StoreError> {
-        self.ask(Op::Create { key: key.clone(), value: value.clone(), ttl }, |outcome| match outcome {
-            Outcome::Done(version) => Some(Created::Done(version)),
-            Outcome::Exists => Some(Created::Exists),
-            _ => None,
-        })
-    }
-
-    async fn replace(&self, key: &StoreKey, at: &Version, value: &Value, ttl: Duration) -> Result<Written, StoreError> {
-        let (key, version, value) = (key.clone(), at.clone(), value.clone());
-        self.ask(Op::Replace { key, version, value, ttl }, written)
-    }
-
-    async fn touch(&self, key: &StoreKey, at: &Version, value: &Value, ttl: Duration) -> Result<Written, StoreError> {
-        let (key, version, value) = (key.clone(), at.clone(), value.clone());
-        self.ask(Op::Touch { key, version, value, ttl }, written)
-    }
-
-    async fn remove(&self, key: &StoreKey, at: &Version) -> Result<Removed, StoreError> {
-        self.ask(Op::Remove { key: key.clone(), version: at.clone() }, |outcome| match outcome {
-            Outcome::Absent => Some(Removed::Absent),
-            Outcome::Conflict(found) => Some(Removed::Conflict(found)),
-            Outcome::Removed => Some(Removed::Done),
-            _ => None,
-        })
-    }
-
-    fn directory(&self) -> Option<&dyn DynDirectory> {
-        Some(self)
-    }
-}
-
-impl Directory for AtOnce {
-    async fn enroll(&self, index: &StoreKey, member: &StoreKey, ttl: Duration) -> Result<(), StoreError> {
-        self.ask(Op::Enroll { index: index.clone(), member: member.clone(), ttl }, indexed)
-    }
-
-    async fn unenroll(&self, index: &StoreKey, member: &StoreKey) -> Result<(), StoreError> {
-        self.ask(Op::Unenroll { index: index.clone(), member: member.clone() }, indexed)
-    }
-
-    async fn list(&self, index: &StoreKey, limit: usize) -> Result<Members, StoreError> {
-        let mut members = self.ask(Op::List { index: index.clone() }, |outcome| match outcome {
-            Outcome::Listed(members) => Some(members),
-            _ => None,
-        })?;
-        members.keys.truncate(limit);
-        Ok(members)
-    }
+    let store = AtOnce::new(store);
+    Ok(Bench::new(Arc::new(store.clone()), runtime).second_handle(Arc::new(store)).keys_of_its_own().into())
 }
 
 async fn redb(runtime: Arc<dyn Runtime>) -> Result<Opened, String> {

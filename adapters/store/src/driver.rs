@@ -31,8 +31,8 @@ pub(crate) async fn load(sessions: &Sessions, key: &StoreKey, ops: &mut OpLog) -
     found.inspect_err(|_| sessions.counters().count_store_failure())
 }
 
-/// Drives a commit for as long as the store does what it asks for at once. What is left is for [`drive`]: whatever waits, a
-/// conflict, which takes turns, and a look, after which functions of the application's may run again.
+/// Drives a commit for as long as the store does what it asks for at once. What waits is left for [`drive`], and so is a
+/// conflict, which takes turns.
 pub(crate) fn drive_at_once(
     sessions: &Sessions,
     mut io: Io,
@@ -41,11 +41,8 @@ pub(crate) fn drive_at_once(
 ) -> Result<Box<Done>, Io> {
     loop {
         let kind = io.op().kind();
-        if kind == OpKind::Load {
-            return Err(io);
-        }
         let outcome = match sessions.store().at_once(io.op()) {
-            // It is found again.
+            // It is asked for again, and found so.
             None | Some(Ok(Outcome::Conflict(_))) => return Err(io),
             Some(result) => ended(sessions, result, store_error),
         };
@@ -98,12 +95,17 @@ pub(crate) async fn answer(sessions: &Sessions, op: &Op, store_error: &mut Optio
 }
 
 fn ended(sessions: &Sessions, result: Result<Outcome, StoreError>, store_error: &mut Option<StoreError>) -> Outcome {
-    result.unwrap_or_else(|error| {
-        sessions.counters().count_store_failure();
-        let outcome = if error.may_have_happened() { Outcome::Unknown } else { Outcome::Failed };
-        *store_error = Some(error);
-        outcome
-    })
+    let error = match result {
+        // A store says so by an error.
+        Ok(Outcome::Failed) => StoreError::failed(Fault::Internal),
+        Ok(Outcome::Unknown) => StoreError::unknown(Fault::Internal),
+        Ok(outcome) => return outcome,
+        Err(error) => error,
+    };
+    sessions.counters().count_store_failure();
+    let outcome = if error.may_have_happened() { Outcome::Unknown } else { Outcome::Failed };
+    *store_error = Some(error);
+    outcome
 }
 
 async fn perform(sessions: &Sessions, op: &Op) -> Result<Outcome, StoreError> {

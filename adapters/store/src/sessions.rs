@@ -96,14 +96,15 @@ impl Sessions {
         &self.shared.turns
     }
 
+    /// Returns the time, some milliseconds back at most.
     pub(crate) fn now(&self) -> UnixTime {
         UnixTime::EPOCH.saturating_add(since_epoch(self.shared.runtime.coarse_now()))
     }
 
-    /// Returns where to draw randomness from.
-    pub(crate) fn entropy(&self) -> OsEntropy {
-        // By the clock that tells two moments apart.
-        OsEntropy::at(since_epoch(self.shared.runtime.now()))
+    /// Returns the time to the millisecond, which tells of two logins the later, and where to draw randomness from at it.
+    pub(crate) fn now_with_entropy(&self) -> (UnixTime, OsEntropy) {
+        let since = since_epoch(self.shared.runtime.now());
+        (UnixTime::EPOCH.saturating_add(since), OsEntropy::at(since))
     }
 }
 

@@ -60,8 +60,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Does an operation at once, as the method of its name does, with no future and no deadline: for a store that waits for nothing
-    /// but short locks. `None` says that it cannot, and that nothing happened. One that is wrapped around another need not pass it on.
+    /// Does an operation at once, as the method of its name does, with no future and no deadline: for a store that waits for
+    /// nothing but short locks. `None` says that it cannot, and that nothing happened. A store that is wrapped around another
+    /// need not pass it on.
+    ///
+    /// It is asked for those of a [`Directory`](crate::Directory) too, and lists at most
+    /// [`MAX_LISTED`](cloakroom_core::limits::MAX_LISTED). What it cannot do is an error, not [`Outcome::Failed`] or
+    /// [`Outcome::Unknown`]. After a conflict the same operation may be asked for once more.
+    /// `cloakroom_tests::conformance::AtOnce` makes a store of it that the suite can check.
     fn at_once(&self, op: &Op) -> Option<Result<Outcome, StoreError>> {
         let _ = op;
         None

@@ -18,7 +18,8 @@ impl Sessions {
     }
 
     pub(crate) fn end_step(&self, user: &Principal, which: Which, current: Option<&Loaded>) -> RosterStep<u64> {
-        self.engine().end_sessions(user, which, current, self.now(), &mut self.entropy())
+        let (now, mut entropy) = self.now_with_entropy();
+        self.engine().end_sessions(user, which, current, now, &mut entropy)
     }
 }
 

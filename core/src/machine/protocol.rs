@@ -108,7 +108,8 @@ impl Commit {
 
     /// Takes the outcome of the operation.
     pub(crate) fn resume(mut self: Box<Self>, outcome: Outcome, now: UnixTime) -> Step {
-        self.job.now = now;
+        // Within a commit time does not go back, whatever the clock does.
+        self.job.now = self.job.now.max(now);
         if !self.op().admits(&outcome) {
             let state = core::mem::take(&mut self.state);
             return self.unexpected(state);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cloakroom_core::{Access, CommitError, CookieChange, End, Entry, Event, Loaded, Session, Step, limits};
+use cloakroom_core::{
+    Access, CommitError, CookieChange, End, Entry, Event, Loaded, Outcome, Session, Step, UnixTime, limits,
+};
 
 use crate::common::{Fault, MINUTE, SECOND, World, add, has, ticket};
 
@@ -45,6 +47,20 @@ fn an_end_of_a_ticket_renewed_away_meanwhile_does_not_take_the_newer_one_from_th
     assert_eq!((done.result(), done.end()), (Err(CommitError::TooLate), Some(End::Failed)));
     assert_eq!(done.cookie(), CookieChange::Keep);
     assert!(w.opens(&jar));
+}
+
+#[test]
+fn a_clock_that_goes_back_makes_nothing_less_late() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let slow = w.slow(&jar, Loaded::destroy);
+    w.pass(LONGEST);
+    let Step::Io(io) = w.start(slow) else { panic!("nothing to do") };
+    w.pass(MILLI);
+    let Step::Io(io) = io.resume(Outcome::Conflict(None), w.now()) else { panic!("nothing to look at") };
+    let before = UnixTime::from_millis(w.now().as_millis() - 60_000);
+    let Step::Done(done) = io.resume(Outcome::Absent, before) else { panic!("more to do") };
+    assert_eq!((done.result(), done.end()), (Err(CommitError::TooLate), Some(End::Failed)));
 }
 
 #[test]

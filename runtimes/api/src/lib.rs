@@ -2,8 +2,8 @@
 //!
 //! A runtime is a value that the user passes; none is ever guessed, and several work side by side in one process. The
 //! crates `cloakroom-tokio`, `cloakroom-smol` and `cloakroom-async-std` each have one, and anybody can write another:
-//! five methods and one that may be left as it is, whose rules the cases of [`contract`] check. Beside it are [`Alarm`], for implementers whose timers cost
-//! system calls, and [`Pulse`], for stores whose connections many requests share.
+//! five methods and one that may be left as it is, whose rules the cases of [`contract`] check. Beside it are [`Alarm`],
+//! for implementers whose timers cost system calls, and [`Pulse`], for stores whose connections many requests share.
 
 #![forbid(unsafe_code)]
 

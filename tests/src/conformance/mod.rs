@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod at_once;
 mod bench;
 mod cancel;
 mod create;
@@ -51,7 +52,10 @@ use futures_util::{
     future::{Either, select},
 };
 
-pub use self::bench::{Bench, Lack};
+pub use self::{
+    at_once::AtOnce,
+    bench::{Bench, Lack},
+};
 
 /// How long a case may take until what it waits for is taken never to happen.
 pub const PATIENCE: Duration = Duration::from_secs(120);

@@ -33,10 +33,10 @@ use crate::{
 /// session whose end was acknowledged. Room is made of what has expired, wherever it is; what will expire
 /// within 268 ms is looked at for it, too. Where that is not enough:
 ///
-/// * a `create` fails with [`Fault::Full`], so visitors without a session get none;
+/// * a `create` fails with [`Fault::Full`](crate::Fault::Full), so visitors without a session get none;
 /// * a `replace` fails likewise if it makes the entry larger than the bytes allow. One that does not, such as the
 ///   tombstone of an ended session, always works;
-/// * an `enroll` of a member that is not there fails with [`Fault::Full`];
+/// * an `enroll` of a member that is not there fails with [`Fault::Full`](crate::Fault::Full);
 /// * a `load`, a `touch`, a `remove`, an `unenroll` and a `list` always work.
 ///
 /// Both bounds are exact, also under concurrency; [`MemoryStore::metrics`] tells how near they are.

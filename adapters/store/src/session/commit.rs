@@ -101,7 +101,8 @@ impl Session {
             }
         };
         let sessions = &self.shared.sessions;
-        let done = match machine.commit(sessions.now(), &mut sessions.entropy()) {
+        let (now, mut entropy) = sessions.now_with_entropy();
+        let done = match machine.commit(now, &mut entropy) {
             Step::Done(done) => Box::new(done),
             Step::Io(io) => drive(sessions, io, &mut slot.ops, &mut slot.store_error).await,
         };
@@ -114,8 +115,9 @@ impl Session {
     /// Ends the request: stores what it asked for. For glue; the handle and its clones are closed by it. It is no
     /// method, so that a handler does not come upon it.
     ///
-    /// A session that needs nothing of the store, or finds all [at once](crate::Store::at_once), is settled here. Otherwise what is returned does the rest; where it is
-    /// dropped first, as when a client hangs up, what is left is spawned on the runtime, so that nothing is cut in half.
+    /// A session that needs nothing of the store is settled here, and one whose store does all
+    /// [at once](crate::Store::at_once), unless others wrote meanwhile. Otherwise what is returned does the rest; where it
+    /// is dropped first, as when a client hangs up, what is left is spawned on the runtime, so that nothing is cut in half.
     pub fn commit(session: &Self, finish: Finish) -> Commit {
         let sessions = &session.shared.sessions;
         let Some(mut slot) = session.shared.slot.try_lock() else {
@@ -167,25 +169,32 @@ impl Session {
         let error = error.or(unreadable.then_some(SessionError::Load(LoadError::Undecodable)));
         let (ops, store_error, error) = (*ops, store_error.take(), error.map(Box::new));
         let sessions = &self.shared.sessions;
-        let now = sessions.now();
         // Where nobody asked for it there is no `Vary` to send: the clone that held the lock was only looking whether somebody did.
-        if machine.is_accessed() && machine.needs_nothing(now) {
+        if machine.is_accessed() && machine.needs_nothing(sessions.now()) {
             let events = *machine.events();
             sessions.counters().count_events(&events);
             *state = State::Closed;
             return Closing::Settled(Report { verdict: Verdict::Read(events), error, ops, store_error });
         }
+        let (now, mut entropy) = sessions.now_with_entropy();
         // It is one of the two: the third returned above.
         // Each by itself: what two arms share is moved once more.
         let step = match mem::replace(state, State::Closed) {
             State::Closed => return Closing::Settled(Report::failed(SessionError::Closed)),
-            State::Failed(machine, _) => machine.commit(now, &mut sessions.entropy()),
-            State::Open(machine) => machine.commit(now, &mut sessions.entropy()),
+            State::Failed(machine, _) => machine.commit(now, &mut entropy),
+            State::Open(machine) => machine.commit(now, &mut entropy),
         };
         let mut seen = Seen { ops, store_error, error };
         let driven = match step {
             Step::Done(done) => Ok(Box::new(done)),
-            Step::Io(io) => drive_at_once(sessions, io, &mut seen.ops, &mut seen.store_error),
+            Step::Io(io) => {
+                let driving = || drive_at_once(sessions, io, &mut seen.ops, &mut seen.store_error);
+                // A panic is the commit's alone, as it is where the commit is polled.
+                match catch_unwind(AssertUnwindSafe(driving)) {
+                    Ok(driven) => driven,
+                    Err(_) => return Closing::Settled(Report::interrupted()),
+                }
+            }
         };
         match driven {
             Ok(done) => Closing::Settled(self.report(done, seen)),

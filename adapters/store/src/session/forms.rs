@@ -29,7 +29,7 @@ impl Session {
     ///
     /// [`SessionError`] when the session cannot be loaded.
     pub async fn csrf_token(&self) -> Result<String, SessionError> {
-        self.with(|loaded| loaded.csrf_token(&mut self.shared.sessions.entropy())).await
+        self.with(|loaded| loaded.csrf_token(&mut self.shared.sessions.now_with_entropy().1)).await
     }
 
     /// Tells whether a token was made for this session. See

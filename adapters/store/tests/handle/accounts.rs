@@ -60,6 +60,20 @@ async fn an_id_of_any_type_comes_back_as_it_went_in() {
     assert!(matches!(refused, Err(SessionError::Edit(EditError::Principal))), "{refused:?}");
 }
 
+/// A tie would be broken by chance, so that some tries show it.
+#[tokio::test(start_paused = true)]
+async fn of_two_logins_within_a_tick_of_the_clock_the_later_is_the_newer() {
+    let w = World::new();
+    for user in 0..16 {
+        let user = user.to_string();
+        login(&w, "", &user, Login::new().label("first")).await;
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let jar = login(&w, "", &user, Login::new().label("second")).await;
+        let listed = w.open(&jar).user_sessions().await.unwrap();
+        assert_eq!(listed.iter().map(|one| one.current).collect::<Vec<_>>(), [true, false], "{user}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_user_lists_their_devices_and_ends_one() {
     let w = World::new();

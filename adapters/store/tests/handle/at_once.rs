@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -24,6 +24,9 @@ struct Quick {
     memory: MemoryStore,
     told: Arc<Mutex<Option<Answer>>>,
     futures: Arc<AtomicUsize>,
+    asked: Arc<AtomicUsize>,
+    /// The next operation panics.
+    breaks: Arc<AtomicBool>,
 }
 
 impl Quick {
@@ -55,6 +58,8 @@ impl Store for Quick {
     }
 
     fn at_once(&self, op: &Op) -> Option<Answer> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        assert!(!self.breaks.swap(false, Ordering::Relaxed), "the store breaks");
         self.told.lock().unwrap().take().or_else(|| Store::at_once(&self.memory, op))
     }
 }
@@ -69,7 +74,8 @@ impl Site {
     fn new() -> Self {
         let runtime = TestRuntime::new();
         let memory = MemoryStore::new(runtime.clone());
-        let store = Quick { memory, told: Arc::default(), futures: Arc::default() };
+        let (told, breaks) = (Arc::default(), Arc::default());
+        let store = Quick { memory, told, futures: Arc::default(), asked: Arc::default(), breaks };
         // In another, which passes it on.
         let sessions = Sessions::new(ring(), Arc::new(store.clone()), runtime.clone());
         Self { store, runtime, sessions }
@@ -91,6 +97,10 @@ impl Site {
 
     async fn n(&self, ticket: &str) -> Option<u64> {
         self.open(ticket).get("n").await.unwrap()
+    }
+
+    fn replaces(&self) -> u64 {
+        self.sessions.counters().operations().find(|(name, _)| *name == "replace").unwrap().1
     }
 }
 
@@ -120,31 +130,50 @@ async fn a_conflict_is_counted_once_and_done_again() {
     one.update("n", add_one).await.unwrap();
     other.update("n", add_one).await.unwrap();
     Session::commit(&one, Finish::Keep).await.result().unwrap();
+    let (counted, asked) = (site.replaces(), site.store.asked.load(Ordering::Relaxed));
     let report = Session::commit(&other, Finish::Keep).await;
     report.result().unwrap();
     assert_eq!(report.ops().to_string(), "load,replace,replace");
+    // The one that conflicts is asked for twice.
+    assert_eq!((site.replaces() - counted, site.store.asked.load(Ordering::Relaxed) - asked), (2, 3));
     assert!(report.events().unwrap().iter().any(|event| event == Event::Conflict(1)));
     assert_eq!(site.n(&ticket).await, Some(3));
     assert_eq!(site.store.futures.load(Ordering::Relaxed), 0);
 }
 
+/// Where others wrote meanwhile, and where it must be looked for what became of a write.
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_what_is_done_again_is_the_commits_alone() {
+    for told in [None, Some(Err(StoreError::unknown(Fault::TimedOut)))] {
+        let site = Site::new();
+        let ticket = site.sign_in().await;
+        let (one, other) = (site.open(&ticket), site.open(&ticket));
+        one.update("n", add_one).await.unwrap();
+        let mut calls = 0;
+        let once = move |n| {
+            calls += 1;
+            assert!(calls == 1, "done again");
+            add_one(n)
+        };
+        other.update("n", once).await.unwrap();
+        Session::commit(&one, Finish::Keep).await.result().unwrap();
+        *site.store.told.lock().unwrap() = told;
+        let report = Session::commit(&other, Finish::Keep).await;
+        assert!(matches!(report.result(), Err(SessionError::Interrupted)));
+        assert_eq!(site.n(&ticket).await, Some(2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_breaks_interrupts_that_request_alone() {
     let site = Site::new();
     let ticket = site.sign_in().await;
-    let (one, other) = (site.open(&ticket), site.open(&ticket));
-    one.update("n", add_one).await.unwrap();
-    let mut calls = 0;
-    let once = move |n| {
-        calls += 1;
-        assert!(calls == 1, "done again");
-        add_one(n)
-    };
-    other.update("n", once).await.unwrap();
-    Session::commit(&one, Finish::Keep).await.result().unwrap();
-    let report = Session::commit(&other, Finish::Keep).await;
+    let session = site.open(&ticket);
+    session.update("n", add_one).await.unwrap();
+    site.store.breaks.store(true, Ordering::Relaxed);
+    let report = Session::commit(&session, Finish::Keep).await;
     assert!(matches!(report.result(), Err(SessionError::Interrupted)));
-    assert_eq!(site.n(&ticket).await, Some(2));
+    assert_eq!(site.n(&ticket).await, Some(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,6 +187,15 @@ async fn what_fails_at_once_is_told() {
     assert!(matches!(report.result(), Err(SessionError::Commit(CommitError::Store))));
     assert_eq!(report.store_error().map(StoreError::fault), Some(Fault::Full));
     assert_eq!(site.sessions.counters().store_failures(), 1);
+
+    // As is what a store must not answer.
+    let session = site.open(&ticket);
+    session.update("n", add_one).await.unwrap();
+    site.tell(Ok(Outcome::Failed));
+    let report = Session::commit(&session, Finish::Keep).await;
+    assert!(matches!(report.result(), Err(SessionError::Commit(CommitError::Store))));
+    assert_eq!(report.store_error().map(StoreError::fault), Some(Fault::Internal));
+    assert_eq!(site.sessions.counters().store_failures(), 2);
 
     // What may have happened is looked for.
     let session = site.open(&ticket);

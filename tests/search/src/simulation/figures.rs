@@ -42,6 +42,7 @@ pub struct Figures {
     pub probes: u64,
     pub ambiguous_requests: u64,
     pub leftovers_refused: u64,
+    pub at_once: u64,
     pub too_late: u64,
     pub expired_cookies: u64,
     /// The engine's events by their names, in the order of [`Event::NAMES`].
@@ -75,6 +76,7 @@ impl Figures {
             ("probes", self.probes),
             ("ambiguous requests", self.ambiguous_requests),
             ("leftovers refused", self.leftovers_refused),
+            ("at once", self.at_once),
             ("too late", self.too_late),
             ("expired cookies", self.expired_cookies),
         ];
@@ -108,7 +110,7 @@ impl AddAssign for Figures {
             acknowledged_ends sessions tickets pointers_followed conflicts unknown_and_applied
             unknown_and_not_applied late_landings late_landings_that_wrote stalls refused_for_room evictions
             hang_ups lost_responses crashes ring_rotations sign_ins_elsewhere probes ambiguous_requests
-            leftovers_refused too_late expired_cookies
+            leftovers_refused at_once too_late expired_cookies
         }
         for (sum, count) in self.events.iter_mut().zip(other.events) {
             *sum += count;

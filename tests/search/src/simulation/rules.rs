@@ -52,12 +52,14 @@ impl Model {
         if reader.since.at >= lineage.written + lineage.idle {
             return broken("idle expiry", format!("session r{who} opens, idle since {} ms", lineage.written));
         }
-        if lineage.made_by != i64::MAX && reader.since.at + reader.offset >= lineage.made_by + lineage.absolute {
+        // It is read by a clock that may be a tick behind the one that it was made by.
+        let read_at = reader.since.at + reader.offset - TICK;
+        if lineage.made_by != i64::MAX && read_at >= lineage.made_by + lineage.absolute {
             return broken("absolute expiry", format!("session r{who} opens after its deadline"));
         }
         if let (&[ticket], Some((newest, from))) = (reader.tickets.as_slice(), lineage.closed)
             && self.tickets[ticket].order < newest
-            && reader.since.at + reader.offset >= from
+            && read_at >= from
         {
             return broken("grace", format!("t{ticket} opens session r{who}, its successor was used long ago"));
         }
@@ -115,7 +117,7 @@ impl Model {
         self.is_quiet(visit, answer)?;
         self.has_cause(no, visit, answer)?;
         self.has_honest_cookie(no, visit, answer)?;
-        if visit.slept > self.setting.max_request
+        if visit.slept >= self.setting.max_request + TICK
             && visit.wrote
             && matches!(visit.saw, Some(Some(_)))
             && !visit.destroyed

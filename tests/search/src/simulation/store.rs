@@ -68,23 +68,8 @@ impl Shelf {
     /// Does an operation as the weather is.
     async fn ask(&self, op: Op) -> Result<Outcome, StoreError> {
         let Inner { world, setting, .. } = &*self.0;
-        let no = current();
-        let trouble = {
-            let mut state = world.at();
-            let verdict = state.witness.asks(&op);
-            state.hold(verdict);
-            state.figures.operations += 1;
-            if let Some(visit) = state.model.visits.get_mut(no as usize) {
-                visit.operations += 1;
-                visit.loads += u32::from(matches!(op, Op::Load { .. }));
-            }
-            let trouble = self.draw_trouble();
-            if trouble.is_some() {
-                state.figures.faults += 1;
-                state.model.visit(no).faults += 1;
-            }
-            trouble
-        };
+        let (no, trouble) = (current(), self.draw_trouble());
+        self.note(no, &op, trouble);
         let Some(trouble) = trouble else {
             world.sleep(below(&world.dice, setting.latency + 1)).await;
             let outcome = self.land(no, &op, "");
@@ -111,17 +96,63 @@ impl Shelf {
                     world.at().figures.late_landings_that_wrote += u64::from(wrote);
                 })));
             }
-            Landing::Never => world.at().figures.unknown_and_not_applied += u64::from(error.may_have_happened()),
-            Landing::Now => {
-                world.at().figures.unknown_and_applied += 1;
-                drop(self.land(no, &op, ", untold"));
-            }
+            Landing::Never | Landing::Now => self.land_untold(no, &op, landing, &error),
         }
         if matches!(trouble, Trouble::Stalled(_)) {
             world.at().figures.stalls += 1;
             return pending().await;
         }
         if self.0.wrong == Wrong::DoneIsToldFailed { Err(StoreError::failed(Fault::Unavailable)) } else { Err(error) }
+    }
+
+    /// Does it at once, where the line is short, but for what takes its time; some go the other way all the same.
+    fn ask_at_once(&self, op: &Op) -> Option<Result<Outcome, StoreError>> {
+        let Inner { world, setting, wrong, .. } = &*self.0;
+        // What these are told they are told there.
+        let is_told_otherwise = matches!(wrong, Wrong::AbsentOnFailure | Wrong::DoneIsToldFailed);
+        if is_told_otherwise || setting.latency > 0 || world.dice.draw(4) == 0 {
+            return None;
+        }
+        let (no, trouble) = (current(), self.draw_trouble());
+        let (landing, error) = match trouble {
+            None => (Landing::Now, None),
+            Some(Trouble::Failed) => (Landing::Never, Some(StoreError::failed(Fault::Unavailable))),
+            Some(Trouble::Stalled(_) | Trouble::Unknown(Landing::Later(_))) => return None,
+            Some(Trouble::Unknown(_)) if matches!(op, Op::Load { .. }) => return None,
+            Some(Trouble::Unknown(landing)) => (landing, Some(StoreError::unknown(Fault::Unavailable))),
+        };
+        self.note(no, op, trouble);
+        world.at().figures.at_once += 1;
+        let Some(error) = error else { return Some(self.land(no, op, ", at once")) };
+        world.at().tell(|state| format!("    r{no}: {}: {error}, at once", told(state, op)));
+        self.land_untold(no, op, landing, &error);
+        Some(Err(error))
+    }
+
+    /// Notes that it was asked for, and what will go wrong with it.
+    fn note(&self, no: No, op: &Op, trouble: Option<Trouble>) {
+        let mut state = self.0.world.at();
+        let verdict = state.witness.asks(op);
+        state.hold(verdict);
+        state.figures.operations += 1;
+        if let Some(visit) = state.model.visits.get_mut(no as usize) {
+            visit.operations += 1;
+            visit.loads += u32::from(matches!(op, Op::Load { .. }));
+        }
+        if trouble.is_some() {
+            state.figures.faults += 1;
+            state.model.visit(no).faults += 1;
+        }
+    }
+
+    /// What becomes now of an operation that is told to have failed.
+    fn land_untold(&self, no: No, op: &Op, landing: Landing, error: &StoreError) {
+        if landing == Landing::Now {
+            self.0.world.at().figures.unknown_and_applied += 1;
+            drop(self.land(no, op, ", untold"));
+        } else {
+            self.0.world.at().figures.unknown_and_not_applied += u64::from(error.may_have_happened());
+        }
     }
 
     fn draw_trouble(&self) -> Option<Trouble> {
@@ -331,6 +362,10 @@ impl Store for Shelf {
 
     fn directory(&self) -> Option<&dyn DynDirectory> {
         Some(self)
+    }
+
+    fn at_once(&self, op: &Op) -> Option<Result<Outcome, StoreError>> {
+        self.ask_at_once(op)
     }
 }
 

@@ -13,9 +13,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "a login publishes its ticket once the session before it has ended",
         edit: Edit {
             file: EXCHANGE,
-            find: "    pub(crate) fn swing(self: Box<Self>, exchange: Exchange) -> Step {
+            find: "    pub(crate) fn swing(self: Box<Self>, exchange: Box<Exchange>) -> Step {
 ",
-            replace: "    pub(crate) fn swing(self: Box<Self>, exchange: Exchange) -> Step {
+            replace: "    pub(crate) fn swing(self: Box<Self>, exchange: Box<Exchange>) -> Step {
         if exchange.reason == Reason::Login {
             return self.publish(exchange);
         }
@@ -82,7 +82,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "what a login carries over is taken anew from what another request wrote meanwhile",
         edit: Edit {
             file: EXCHANGE,
-            find: "(Reason::Login, Sight::Record(live)) if self.job.carry.keys.is_empty() => match",
+            find: "(Reason::Login, Sight::Record(live)) if self.job.carries_nothing() => match",
             replace: "(Reason::Login, Sight::Record(live)) => match",
         },
         bounds: &[],
@@ -94,7 +94,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "a login that finds the session before it ended by another request carries nothing over",
         edit: Edit {
             file: EXCHANGE,
-            find: "        if self.job.carry.keys.is_empty() {
+            find: "        if self.job.carries_nothing() {
             return self.publish(exchange);
         }
 ",

@@ -194,11 +194,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "refused sends no removal cookie: the ticket was renewed away, and its successor may be in the jar",
         edit: Edit {
             file: PLAN,
-            find: "    let end = loaded.destroy.then_some(end);
+            find: "    loaded.drop_edits();
+    loaded.destroy.then_some(end)
 ",
-            replace: "    let end = loaded.destroy.then_some(end);
+            replace: "    loaded.drop_edits();
+    let end = loaded.destroy.then_some(end);
     let line = crate::step::CookieLine { line: shell.policy.removal.clone(), more: Vec::new(), removes: true };
     shell.owed = end.map(|_| line);
+    end
 ",
         },
         bounds: &[],

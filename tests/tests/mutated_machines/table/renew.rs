@@ -30,9 +30,11 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "the ticket is published only at the end, when the old key points to it",
         edit: Edit {
             file: PROTOCOL,
-            find: "(State::Opening(exchange), Outcome::Done(version)) => {
+            find: "(State::Opening(mut exchange), Outcome::Done(version)) => {
+                exchange.version = Some(version);
                 commit.enroll(",
-            replace: "(State::Opening(exchange), Outcome::Done(version)) => {
+            replace: "(State::Opening(mut exchange), Outcome::Done(version)) => {
+                exchange.version = Some(version);
                 commit.publish(",
         },
         bounds: &[],

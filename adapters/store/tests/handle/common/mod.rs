@@ -69,6 +69,12 @@ impl Runtime for TestRuntime {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + self.start.elapsed()
     }
+
+    /// Goes by ticks.
+    fn coarse_now(&self) -> SystemTime {
+        let since_epoch = self.now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        SystemTime::UNIX_EPOCH + Duration::from_millis(since_epoch.as_millis() as u64 / 10 * 10)
+    }
 }
 
 pub(crate) fn ring() -> Keyring {
