@@ -38,8 +38,8 @@ follows => is what the request is told and what its response does to the cookie.
 /// An edit that changes nothing that the machine does.
 const NEUTRAL: Edit = Edit {
     file: "machine/protocol.rs",
-    find: "        self.job.now = now;\n",
-    replace: "        // An edit that changes nothing.\n        self.job.now = now;\n",
+    find: "        self.job.now = self.job.now.max(now);\n",
+    replace: "        // An edit that changes nothing.\n        self.job.now = self.job.now.max(now);\n",
 };
 
 fn main() -> ExitCode {

@@ -60,8 +60,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
 ",
             replace: "        self.job.end = Some(End::Failed);
         if let Some(data) = self.job.recreate.take() {
-            self.job.failure = Some(error);
-            return self.create(data);
+            self.job.failure = Some(Box::new(error));
+            return self.create(*data);
         }
 ",
         },
