@@ -15,8 +15,8 @@ pub trait Entropy {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EntropyError>;
 
     /// Fills all of `bytes` with random bytes that are no secret, but must not come twice: the nonce of a commit that
-    /// draws no id. A source may draw many of them at a time, if what it drew is not handed out again in a process that was forked, or
-    /// on a machine that was copied, meanwhile. By default it is [`Entropy::fill`].
+    /// draws no id. A source may draw many of them at a time, if what it drew is not handed out again in a process that
+    /// was forked, or on a machine that was copied, meanwhile. By default it is [`Entropy::fill`].
     ///
     /// # Errors
     ///

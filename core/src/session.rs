@@ -156,7 +156,8 @@ impl Session {
         self.shell.accessed
     }
 
-    /// Returns what was noticed in the whole request so far. [`Done::events`](crate::Done::events) has them as well: count them once.
+    /// Returns what was noticed in the whole request so far. [`Done::events`](crate::Done::events) has them as well: count
+    /// them once.
     pub fn events(&self) -> &Events {
         &self.shell.events
     }

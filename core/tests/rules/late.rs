@@ -50,6 +50,19 @@ fn an_end_of_a_ticket_renewed_away_meanwhile_does_not_take_the_newer_one_from_th
 }
 
 #[test]
+fn what_was_refused_is_dropped_and_the_request_goes_on() {
+    let mut w = World::new();
+    let jar = w.sign_in();
+    let slow = w.slow(&jar, add(1));
+    w.pass(LONGEST + MILLI);
+    let refused = w.commit(slow);
+    assert_eq!(refused.result(), Err(CommitError::TooLate));
+    w.ops();
+    let done = w.commit(refused.reopen());
+    assert_eq!((done.result(), w.ops().as_str(), w.peek(&jar, "n")), (Ok(()), "", Some(0)));
+}
+
+#[test]
 fn a_clock_that_goes_back_makes_nothing_less_late() {
     let mut w = World::new();
     let jar = w.sign_in();

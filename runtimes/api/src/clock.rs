@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 /// Returns the wall-clock time as of the system's last tick, for [`Runtime::coarse_now`](crate::Runtime::coarse_now).
 ///
-/// On Linux that is `CLOCK_REALTIME_COARSE`, which asks no hardware and goes on every 1 to 10 ms. Elsewhere it is [`SystemTime::now`].
+/// On Linux that is `CLOCK_REALTIME_COARSE`, which asks no hardware and goes on every 1 to 10 ms. Elsewhere it is
+/// [`SystemTime::now`].
 pub fn coarse_now() -> SystemTime {
     ticked()
 }

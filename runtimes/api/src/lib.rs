@@ -71,10 +71,11 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Returns the wall-clock time. It may jump, as wall clocks do.
     fn now(&self) -> SystemTime;
 
-    /// Returns the wall-clock time of a moment ago, some milliseconds at most, as if the caller had been held up since it asked.
+    /// Returns the wall-clock time of a moment ago, some milliseconds at most, as if the caller had been held up since it
+    /// asked.
     ///
-    /// It is asked for several times a request. [`coarse_now`] is it for a runtime that has the system's clock; one with a clock
-    /// of its own leaves it as it is: [`Runtime::now`].
+    /// It is asked for several times a request. [`coarse_now`] is it for a runtime that has the system's clock; one with a
+    /// clock of its own leaves it as it is: [`Runtime::now`].
     fn coarse_now(&self) -> SystemTime {
         self.now()
     }

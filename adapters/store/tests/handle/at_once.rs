@@ -10,8 +10,8 @@ use std::{
 
 use cloakroom_core::{CommitError, Event, Op, Outcome, RequestInfo, StoreKey, Stored, Value, Version};
 use cloakroom_store::{
-    Created, Fault, Finish, MemoryStore, Removed, Session, SessionError, Sessions, Store, StoreError, StoreFailure,
-    Written,
+    Created, Fault, Finish, MemoryStore, Removed, Report, Session, SessionError, Sessions, Store, StoreError,
+    StoreFailure, Written,
 };
 
 use crate::common::{TestRuntime, add_one, cookie, ring};
@@ -95,6 +95,14 @@ impl Site {
         *self.store.told.lock().unwrap() = Some(answer);
     }
 
+    /// Adds one, in a request whose commit is answered so.
+    async fn change(&self, ticket: &str, told: Option<Answer>) -> Report {
+        let session = self.open(ticket);
+        session.update("n", add_one).await.unwrap();
+        *self.store.told.lock().unwrap() = told;
+        Session::commit(&session, Finish::Keep).await
+    }
+
     async fn n(&self, ticket: &str) -> Option<u64> {
         self.open(ticket).get("n").await.unwrap()
     }
@@ -114,9 +122,7 @@ async fn a_commit_is_done_before_it_is_polled() {
     // Nobody asks what came of it.
     drop(Session::commit(&session, Finish::Keep));
     assert_eq!(site.n(&ticket).await, Some(2));
-    let last = site.open(&ticket);
-    last.update("n", add_one).await.unwrap();
-    let report = Session::commit(&last, Finish::Keep).await;
+    let report = site.change(&ticket, None).await;
     assert_eq!((report.result().is_ok(), report.ops().to_string()), (true, "load,replace".to_owned()));
     assert_eq!(site.runtime.uses(), before);
     assert_eq!(site.store.futures.load(Ordering::Relaxed), 0);
@@ -171,8 +177,7 @@ async fn a_store_that_breaks_interrupts_that_request_alone() {
     let session = site.open(&ticket);
     session.update("n", add_one).await.unwrap();
     site.store.breaks.store(true, Ordering::Relaxed);
-    let report = Session::commit(&session, Finish::Keep).await;
-    assert!(matches!(report.result(), Err(SessionError::Interrupted)));
+    assert!(matches!(Session::commit(&session, Finish::Keep).await.result(), Err(SessionError::Interrupted)));
     assert_eq!(site.n(&ticket).await, Some(1));
 }
 
@@ -180,31 +185,23 @@ async fn a_store_that_breaks_interrupts_that_request_alone() {
 async fn what_fails_at_once_is_told() {
     let site = Site::new();
     let ticket = site.sign_in().await;
-    let session = site.open(&ticket);
-    session.update("n", add_one).await.unwrap();
-    site.tell(Err(StoreError::failed(Fault::Full)));
-    let report = Session::commit(&session, Finish::Keep).await;
-    assert!(matches!(report.result(), Err(SessionError::Commit(CommitError::Store))));
-    assert_eq!(report.store_error().map(StoreError::fault), Some(Fault::Full));
-    assert_eq!(site.sessions.counters().store_failures(), 1);
-
-    // As is what a store must not answer.
-    let session = site.open(&ticket);
-    session.update("n", add_one).await.unwrap();
-    site.tell(Ok(Outcome::Failed));
-    let report = Session::commit(&session, Finish::Keep).await;
-    assert!(matches!(report.result(), Err(SessionError::Commit(CommitError::Store))));
-    assert_eq!(report.store_error().map(StoreError::fault), Some(Fault::Internal));
-    assert_eq!(site.sessions.counters().store_failures(), 2);
+    // What a store must not answer counts as a failure of its own.
+    let answers = [(Err(StoreError::failed(Fault::Full)), Fault::Full), (Ok(Outcome::Failed), Fault::Internal)];
+    for (failures, (answer, fault)) in (1..).zip(answers) {
+        let report = site.change(&ticket, Some(answer)).await;
+        assert!(matches!(report.result(), Err(SessionError::Commit(CommitError::Store))));
+        assert_eq!(report.store_error().map(StoreError::fault), Some(fault));
+        assert_eq!(site.sessions.counters().store_failures(), failures);
+    }
 
     // What may have happened is looked for.
-    let session = site.open(&ticket);
-    session.update("n", add_one).await.unwrap();
-    site.tell(Err(StoreError::unknown(Fault::TimedOut)));
-    let report = Session::commit(&session, Finish::Keep).await;
-    report.result().unwrap();
-    assert_eq!(report.ops().to_string(), "load,replace,load,replace");
-    assert_eq!(site.n(&ticket).await, Some(2));
+    for unknown in [Err(StoreError::unknown(Fault::TimedOut)), Ok(Outcome::Unknown)] {
+        let before = site.n(&ticket).await.unwrap();
+        let report = site.change(&ticket, Some(unknown)).await;
+        report.result().unwrap();
+        assert_eq!(report.ops().to_string(), "load,replace,load,replace");
+        assert_eq!(site.n(&ticket).await, Some(before + 1));
+    }
 }
 
 #[tokio::test(start_paused = true)]
