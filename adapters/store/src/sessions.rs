@@ -109,7 +109,7 @@ impl Sessions {
 }
 
 /// A clock before the epoch counts as the epoch.
-fn since_epoch(time: SystemTime) -> Duration {
+pub(crate) fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use cloakroom_core::{Members, StoreKey, Stored, Value, Version};
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     error::{Fault, StoreError},
+    sessions::since_epoch,
     store::{Created, Removed, Written},
 };
 
@@ -176,7 +177,7 @@ impl Inner {
     }
 
     pub(super) fn now(&self) -> u64 {
-        nanos(self.runtime.coarse_now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+        nanos(since_epoch(self.runtime.coarse_now()))
     }
 }
 
