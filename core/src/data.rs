@@ -10,6 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
+    data_key::DataKey,
     json::{Json, is_same},
     value::Value,
     wire::{
@@ -24,7 +25,7 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct Data {
     base: Base,
-    changed: BTreeMap<String, Option<Json>>,
+    changed: BTreeMap<DataKey, Option<Json>>,
 }
 
 impl Data {
@@ -63,21 +64,35 @@ impl Data {
 
     /// Returns the JSON text of a value.
     pub fn raw(&self, key: &str) -> Option<&str> {
+        // It was seen to be UTF-8 when it was read.
+        str::from_utf8(self.raw_bytes(key.as_bytes())?).ok()
+    }
+
+    /// The same as bytes.
+    pub(crate) fn raw_bytes(&self, key: &[u8]) -> Option<&[u8]> {
         match self.changed.get(key) {
-            Some(change) => change.as_ref().map(Json::as_str),
+            Some(change) => change.as_ref().map(|json| json.as_str().as_bytes()),
             None => self.base.get(key),
         }
     }
 
     /// Sets a value.
     pub fn set(&mut self, key: &str, value: Json) {
-        self.changed.insert(key.to_owned(), Some(value));
+        self.put(DataKey::new(key), value);
+    }
+
+    pub(crate) fn put(&mut self, key: DataKey, value: Json) {
+        self.changed.insert(key, Some(value));
     }
 
     /// Removes a value.
     pub fn remove(&mut self, key: &str) {
+        self.take(&DataKey::new(key));
+    }
+
+    pub(crate) fn take(&mut self, key: &DataKey) {
         if self.base.find(key.as_bytes()).is_some() {
-            self.changed.insert(key.to_owned(), None);
+            self.changed.insert(key.clone(), None);
         } else {
             self.changed.remove(key);
         }
@@ -86,7 +101,7 @@ impl Data {
     /// Removes all values.
     pub fn clear(&mut self) {
         let keys = self.base.iter().filter_map(|(key, _)| str::from_utf8(key).ok());
-        self.changed = keys.map(|key| (key.to_owned(), None)).collect();
+        self.changed = keys.map(|key| (DataKey::new(key), None)).collect();
     }
 
     /// Goes back to what was loaded.
@@ -167,8 +182,8 @@ impl Data {
 
     /// Tells whether a value differs from what was loaded, as JSON.
     pub fn is_changed(&self) -> bool {
-        self.changed.iter().any(|(key, change)| match (self.base.get(key), change) {
-            (Some(old), Some(new)) => !is_same(old, new.as_str(), 32),
+        self.changed.iter().any(|(key, change)| match (self.base.get(key.as_bytes()), change) {
+            (Some(old), Some(new)) => !is_same(old, new.as_str().as_bytes(), 32),
             _ => true,
         })
     }
@@ -201,9 +216,8 @@ struct Base {
 }
 
 impl Base {
-    fn get(&self, key: &str) -> Option<&str> {
-        let bytes = self.bytes();
-        str::from_utf8(self.find(key.as_bytes())?.value.of(bytes)).ok()
+    fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        Some(self.find(key)?.value.of(self.bytes()))
     }
 
     fn find(&self, key: &[u8]) -> Option<&Slot> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Tree};
 
 use crate::{
     data::Data,
+    data_key::DataKey,
     json::Json,
     limits::{MAX_DATA_KEY, MAX_EDITS, MAX_PRINCIPAL},
 };
@@ -19,14 +20,14 @@ pub(crate) type WholeFn = Box<dyn FnMut(&mut Data) -> Result<(), ReplayError> + 
 /// One edit, with all that is needed to do it again.
 pub(crate) enum Edit {
     Clear,
-    Insert(String, Json),
-    Remove(String),
-    Update(String, UpdateFn),
+    Insert(DataKey, Json),
+    Remove(DataKey),
+    Update(DataKey, UpdateFn),
     Whole(WholeFn),
 }
 
 impl Edit {
-    fn key(&self) -> Option<&str> {
+    fn key(&self) -> Option<&DataKey> {
         match self {
             Self::Insert(key, _) | Self::Remove(key) | Self::Update(key, _) => Some(key),
             Self::Clear | Self::Whole(_) => None,
@@ -36,9 +37,12 @@ impl Edit {
     fn apply(&mut self, data: &mut Data) -> Result<(), ReplayError> {
         match self {
             Self::Clear => data.clear(),
-            Self::Insert(key, value) => data.set(key, value.clone()),
-            Self::Remove(key) => data.remove(key),
-            Self::Update(key, f) => data.set(key, f(data.raw(key))?),
+            Self::Insert(key, value) => data.put(key.clone(), value.clone()),
+            Self::Remove(key) => data.take(key),
+            Self::Update(key, f) => {
+                let value = f(data.raw_bytes(key.as_bytes()).and_then(|text| str::from_utf8(text).ok()))?;
+                data.put(key.clone(), value);
+            }
             Self::Whole(f) => f(data)?,
         }
         Ok(())
@@ -52,12 +56,7 @@ pub(crate) struct Edits(Vec<Edit>);
 impl Edits {
     /// Does the edit on the data and keeps it. On an error both are as before.
     pub(crate) fn push(&mut self, mut edit: Edit, data: &mut Data) -> Result<(), EditError> {
-        if edit.key().is_some_and(|key| key.len() > MAX_DATA_KEY) {
-            return Err(EditError::KeyTooLong);
-        }
-        if self.0.len() >= MAX_EDITS && !self.is_overwritten_by(&edit) {
-            return Err(EditError::TooManyEdits);
-        }
+        self.check(&edit)?;
         edit.apply(data)?;
         match &edit {
             Edit::Clear => self.0.clear(),
@@ -73,6 +72,32 @@ impl Edits {
             Edit::Update(..) | Edit::Whole(_) => {}
         }
         self.0.push(edit);
+        Ok(())
+    }
+
+    /// Keeps an update whose function made its first value already. On an error the data is as before.
+    pub(crate) fn push_update(
+        &mut self,
+        key: &str,
+        f: UpdateFn,
+        first: Json,
+        data: &mut Data,
+    ) -> Result<(), EditError> {
+        let key = DataKey::new(key);
+        let edit = Edit::Update(key.clone(), f);
+        self.check(&edit)?;
+        data.put(key, first);
+        self.0.push(edit);
+        Ok(())
+    }
+
+    fn check(&self, edit: &Edit) -> Result<(), EditError> {
+        if edit.key().is_some_and(|key| key.len() > MAX_DATA_KEY) {
+            return Err(EditError::KeyTooLong);
+        }
+        if self.0.len() >= MAX_EDITS && !self.is_overwritten_by(edit) {
+            return Err(EditError::TooManyEdits);
+        }
         Ok(())
     }
 

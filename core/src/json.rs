@@ -38,7 +38,11 @@ impl Json {
     ///
     /// [`ReplayError::WrongType`] when the text is not JSON for it.
     pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, ReplayError> {
-        serde_json::from_str(text).map_err(|_| ReplayError::WrongType)
+        Self::read_bytes(text.as_bytes())
+    }
+
+    pub(crate) fn read_bytes<T: DeserializeOwned>(text: &[u8]) -> Result<T, ReplayError> {
+        serde_json::from_slice(text).map_err(|_| ReplayError::WrongType)
     }
 
     /// Returns the text.
@@ -50,12 +54,12 @@ impl Json {
 /// Tells whether two texts are the same JSON: white space, escapes and the order of members do not count; numbers are
 /// the same only as text, so that none is rounded. Values that are long or nested deeper than `levels` are compared as
 /// text: at worst, an equal one is written again.
-pub(crate) fn is_same(a: &str, b: &str, levels: u32) -> bool {
+pub(crate) fn is_same(a: &[u8], b: &[u8], levels: u32) -> bool {
     if a == b {
         return true;
     }
-    let (Some(first), true) = (a.bytes().next(), levels > 0 && a.len().max(b.len()) <= 16 * 1024) else { return false };
-    let is_same = |(a, b): (&&RawValue, &&RawValue)| is_same(a.get(), b.get(), levels - 1);
+    let (Some(first), true) = (a.first(), levels > 0 && a.len().max(b.len()) <= 16 * 1024) else { return false };
+    let is_same = |(a, b): (&&RawValue, &&RawValue)| is_same(a.get().as_bytes(), b.get().as_bytes(), levels - 1);
     match first {
         b'"' => both::<String>(a, b).is_some_and(|(a, b)| a == b),
         b'[' => both::<Vec<&RawValue>>(a, b).is_some_and(|(a, b)| a.len() == b.len() && a.iter().zip(&b).all(is_same)),
@@ -65,8 +69,8 @@ pub(crate) fn is_same(a: &str, b: &str, levels: u32) -> bool {
     }
 }
 
-fn both<'a, T: Deserialize<'a>>(a: &'a str, b: &'a str) -> Option<(T, T)> {
-    serde_json::from_str(a).ok().zip(serde_json::from_str(b).ok())
+fn both<'a, T: Deserialize<'a>>(a: &'a [u8], b: &'a [u8]) -> Option<(T, T)> {
+    serde_json::from_slice(a).ok().zip(serde_json::from_slice(b).ok())
 }
 
 impl Serialize for Json {

@@ -98,6 +98,7 @@ mod binding;
 pub mod cookie;
 mod csrf;
 mod data;
+mod data_key;
 mod edits;
 mod engine;
 mod entropy;
@@ -124,6 +125,7 @@ mod session;
 mod step;
 mod time;
 mod value;
+mod verdict;
 mod wire;
 mod words;
 
@@ -149,9 +151,10 @@ pub use self::{
     request::RequestInfo,
     roster::{Listed, RosterError, RosterIo, RosterStep, Which},
     session::{Access, Load, LoadError, Session},
-    step::{Biggest, CommitError, CookieChange, Done, End, Io, Step},
+    step::{Biggest, CommitError, Done, End, Io, Step},
     time::UnixTime,
     value::{Stored, Value, Version},
+    verdict::{CookieChange, Verdict},
     wire::{
         codec::{Codec, DecodeError, EncodeError, JsonCodec},
         key_scheme::{HashedKeys, KeyScheme},

@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     data::Data,
+    data_key::DataKey,
     edits::{Edit, EditError, Edits, ReplayError, UpdateFn, difference, whole_from},
     engine::Policy,
     entropy::Entropy,
@@ -75,7 +76,7 @@ impl Loaded {
     ///
     /// [`EditError`] when the key is too long, or the record unreadable.
     pub fn insert_text(&mut self, key: &str, value: Json) -> Result<(), EditError> {
-        self.edit(Edit::Insert(key.to_owned(), value))
+        self.edit(Edit::Insert(DataKey::new(key), value))
     }
 
     /// Removes a value. Returns whether there was one.
@@ -84,8 +85,8 @@ impl Loaded {
     ///
     /// [`EditError`] when the key is too long or the record unreadable.
     pub fn remove(&mut self, key: &str) -> Result<bool, EditError> {
-        let was_there = self.data.raw(key).is_some();
-        self.edit(Edit::Remove(key.to_owned()))?;
+        let was_there = self.data.raw_bytes(key.as_bytes()).is_some();
+        self.edit(Edit::Remove(DataKey::new(key)))?;
         Ok(was_there)
     }
 
@@ -128,18 +129,13 @@ impl Loaded {
         E: From<EditError>,
         F: FnMut(Option<T>) -> Result<T, E> + Send + 'static,
     {
-        self.check_readable()?;
-        let before = self.data.raw(key).map(Json::read).transpose().map_err(EditError::from)?;
+        let before = self.get(key)?;
         let after = f(before)?;
-        let text = Json::of(&after).map_err(EditError::from)?;
-        let mut first = Some(text);
-        self.update_text(
-            key,
-            Box::new(move |text: Option<&str>| match first.take() {
-                Some(text) => Ok(text),
-                None => Json::of(&f(text.map(Json::read).transpose()?).map_err(|_| ReplayError::Refused)?),
-            }),
-        )?;
+        let first = Json::of(&after).map_err(EditError::from)?;
+        let again = move |text: Option<&str>| {
+            Json::of(&f(text.map(Json::read).transpose()?).map_err(|_| ReplayError::Refused)?)
+        };
+        self.edits.push_update(key, Box::new(again), first, &mut self.data)?;
         Ok(after)
     }
 
@@ -150,7 +146,7 @@ impl Loaded {
     ///
     /// [`EditError`], also what `f` returns.
     pub fn update_text(&mut self, key: &str, f: UpdateFn) -> Result<(), EditError> {
-        self.edit(Edit::Update(key.to_owned(), f))
+        self.edit(Edit::Update(DataKey::new(key), f))
     }
 
     /// Returns a value.
@@ -160,7 +156,7 @@ impl Loaded {
     /// [`EditError::Replay`] when the value is no `T`, [`EditError::Undecodable`] when the record is unreadable.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, EditError> {
         self.check_readable()?;
-        Ok(self.data.raw(key).map(Json::read).transpose()?)
+        Ok(self.data.raw_bytes(key.as_bytes()).map(Json::read_bytes).transpose()?)
     }
 
     /// Returns all values as JSON, ordered by key.
@@ -193,8 +189,8 @@ impl Loaded {
     pub fn set_whole<T: Serialize + DeserializeOwned + Default>(&mut self, whole: &T) -> Result<(), EditError> {
         for (key, value) in difference(&self.whole::<T>()?, whole)? {
             self.edit(match value {
-                Some(value) => Edit::Insert(key, value),
-                None => Edit::Remove(key),
+                Some(value) => Edit::Insert(DataKey::new(&key), value),
+                None => Edit::Remove(DataKey::new(&key)),
             })?;
         }
         Ok(())

@@ -18,9 +18,10 @@ use crate::{
         plan::{needs_nothing, start},
     },
     request::RequestInfo,
-    step::{CommitError, CookieLine, Step},
+    step::{CommitError, Step},
     time::UnixTime,
     value::Stored,
+    verdict::{CookieLine, Verdict},
     wire::token::{Refusal, Verified},
 };
 
@@ -37,10 +38,8 @@ pub struct Session {
 /// What stays with a request's session through all its states.
 pub(crate) struct Shell {
     pub(crate) policy: Arc<Policy>,
-    pub(crate) accessed: bool,
-    pub(crate) events: Events,
-    /// The cookie that an earlier save of the request owes the client.
-    pub(crate) owed: Option<CookieLine>,
+    /// What the request comes to, so far.
+    pub(crate) verdict: Verdict,
     /// A cross-site request came without our cookie, which was withheld: it must not make a session of its own.
     pub(crate) may_create: bool,
     /// A new ticket sent with this request's response reaches the page.
@@ -61,15 +60,15 @@ pub(crate) enum State {
 impl Shell {
     /// For what an engine does of itself, without a request.
     pub(crate) fn of_engine(policy: Arc<Policy>) -> Self {
-        let events = Events::default();
-        Self { policy, accessed: false, events, owed: None, may_create: true, may_renew: true, client: None, jar: None }
+        let verdict = Verdict::default();
+        Self { policy, verdict, may_create: true, may_renew: true, client: None, jar: None }
     }
 
     /// The client is to be told of a new ticket.
     pub(crate) fn owe(&mut self, key: &StoreKey, line: String) {
         match &mut self.jar {
             Some(jar) => jar.publish(key),
-            None => self.owed = Some(CookieLine { line, more: Vec::new(), removes: false }),
+            None => self.verdict.owed = Some(CookieLine { line, more: Vec::new(), removes: false }),
         }
     }
 
@@ -79,7 +78,7 @@ impl Shell {
             (Some(jar), Some(holder)) => jar.removals(holder),
             _ => Vec::new(),
         };
-        self.owed = Some(CookieLine { line: self.policy.removal.clone(), more, removes: true });
+        self.verdict.owed = Some(CookieLine { line: self.policy.removal.clone(), more, removes: true });
     }
 
     /// Writes the cookie of what a commit put into the jar.
@@ -87,7 +86,7 @@ impl Shell {
         if let (Some(jar), Some(holder)) = (&mut self.jar, &self.policy.holder)
             && let Some(line) = jar.lines(&self.policy, holder, now)
         {
-            self.owed = Some(line?);
+            self.verdict.owed = Some(line?);
         }
         Ok(())
     }
@@ -137,9 +136,9 @@ impl Session {
     /// # fn load_from_store(key: &StoreKey) -> Option<Stored> { load(key) }
     /// ```
     pub fn access(&mut self) -> Access<'_> {
-        self.shell.accessed = true;
+        self.shell.verdict.accessed = true;
         if let State::Unopened(candidates) = &self.state {
-            let Shell { policy, events, jar, .. } = &mut self.shell;
+            let Shell { policy, verdict: Verdict { events, .. }, jar, .. } = &mut self.shell;
             self.state = match Admission::start(policy, candidates, events, jar) {
                 ControlFlow::Continue(admission) => State::Admitting(admission),
                 ControlFlow::Break(opened) => State::Ready(Loaded::new(Arc::clone(policy), opened)),
@@ -153,13 +152,13 @@ impl Session {
 
     /// Tells whether somebody asked for the data.
     pub fn is_accessed(&self) -> bool {
-        self.shell.accessed
+        self.shell.verdict.accessed
     }
 
     /// Returns what was noticed in the whole request so far. [`Done::events`](crate::Done::events) has them as well: count
     /// them once.
     pub fn events(&self) -> &Events {
-        &self.shell.events
+        &self.shell.verdict.events
     }
 
     /// Tells that a commit at this time would do nothing: ask for no operation, owe no cookie, report no end and no error. `false`
@@ -172,7 +171,7 @@ impl Session {
             State::Ready(loaded) => needs_nothing(&self.shell, loaded, now),
             State::Admitting(_) | State::Unopened(_) => true,
         };
-        is_at_rest && self.shell.owed.is_none()
+        is_at_rest && self.shell.verdict.owed.is_none()
     }
 
     /// Drops the edits, a rotation and a lifetime that were asked for, but never an end: for a request that failed.
@@ -197,7 +196,10 @@ impl fmt::Debug for Session {
             State::Ready(_) => "ready",
             State::Unopened(_) => "unopened",
         };
-        f.debug_struct("Session").field("state", &state).field("events", &self.shell.events).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("state", &state)
+            .field("events", &self.shell.verdict.events)
+            .finish_non_exhaustive()
     }
 }
 
@@ -240,7 +242,7 @@ impl<'s> Load<'s> {
     /// [`LoadError::Undecodable`] when a record does not decode. The next [`Session::access`] is then
     /// [`Access::Ready`], but of the data only [`Loaded::destroy`] works.
     pub fn supply(self, found: Option<Stored>, now: UnixTime) -> Result<Access<'s>, LoadError> {
-        let Shell { policy, events, client, jar, .. } = &mut self.session.shell;
+        let Shell { policy, verdict: Verdict { events, .. }, client, jar, .. } = &mut self.session.shell;
         let State::Admitting(admission) = &mut self.session.state else { return Ok(self.session.access()) };
         let (found, now) = match jar {
             None => (found, now),

@@ -7,13 +7,11 @@ use crate::{
     data::Data,
     edits::ReplayError,
     event::Events,
-    machine::{
-        admission::{Admitted, read_again},
-        protocol::Commit,
-    },
+    machine::{commit::Live, protocol::Commit},
     op::{Op, Outcome},
-    session::{Session, Shell, State},
+    session::{Session, State},
     time::UnixTime,
+    verdict::{CookieChange, Verdict},
     wire::codec::DecodeError,
 };
 
@@ -30,6 +28,17 @@ pub enum Step {
 }
 
 impl Step {
+    /// Keeps the verdict alone, of a request that does not go on. Returns an operation as it came.
+    #[inline]
+    pub fn into_verdict(self) -> Result<Verdict, Io> {
+        match self {
+            // Where the session stands it is not moved to get at its verdict.
+            Self::Done(Done(Settled::Committed(commit, _))) => Ok(commit.shell.verdict),
+            Self::Done(Done(Settled::AsItWas(session))) => Ok(session.shell.verdict),
+            Self::Io(io) => Err(io),
+        }
+    }
+
     /// Does all operations with `perform` until the session is settled; for drivers that block.
     ///
     /// `now` is asked before each step, so that time spent in the store counts.
@@ -72,129 +81,95 @@ impl fmt::Debug for Io {
     }
 }
 
-/// A settled request: its result, and the only place where its cookie can be had.
+/// A settled request: its [`Verdict`], and its session should it go on.
 #[must_use = "send its `headers`, look at its `result`"]
-pub struct Done {
-    shell: Shell,
-    result: Result<(), CommitError>,
-    end: Option<End>,
-    after: After,
+pub struct Done(Settled);
+
+#[allow(clippy::large_enum_variant, reason = "an untouched request must not allocate")]
+enum Settled {
+    /// There was nothing to do for it.
+    AsItWas(Session),
+    Committed(Box<Commit>, After),
 }
 
-/// Where a request's session goes on after a save.
-#[allow(clippy::large_enum_variant, reason = "an untouched request must not allocate")]
+/// Where a request's session goes on after a commit.
 pub(crate) enum After {
-    State(State),
+    State(Box<State>),
     /// What was written is the new base; it is decoded only if the request goes on.
-    Written(Admitted),
+    Written(Live),
 }
 
 impl Done {
-    pub(crate) fn new(shell: Shell, result: Result<(), CommitError>, end: Option<End>, after: After) -> Self {
-        Self { shell, result, end, after }
+    /// Ends the commit of a session that goes on as it is.
+    pub(crate) fn as_it_was(mut session: Session, result: Result<(), CommitError>, end: Option<End>) -> Self {
+        session.shell.verdict.settle(result, end);
+        Self(Settled::AsItWas(session))
+    }
+
+    pub(crate) fn committed(commit: Box<Commit>, after: After) -> Self {
+        Self(Settled::Committed(commit, after))
     }
 
     /// Tells whether everything that the request asked for is stored.
     ///
     /// # Errors
     ///
-    /// [`CommitError`]: the application must not tell its client that the request succeeded.
+    /// See [`Verdict::result`].
     pub fn result(&self) -> Result<(), CommitError> {
-        self.result
+        self.verdict().result()
     }
 
-    /// Returns what came of the end that the request asked for, if it did.
+    /// Returns what came of the end that the request asked for. See [`Verdict::end`].
     pub fn end(&self) -> Option<End> {
-        self.end
+        self.verdict().end()
     }
 
-    /// Returns what to do with the client's cookie. It stands on failure too: an earlier save of this request may owe
-    /// one. A session that is held in several cookies has further lines: [`Done::headers`] has them all.
+    /// Returns what to do with the client's cookie. See [`Verdict::cookie`].
     pub fn cookie(&self) -> CookieChange<'_> {
-        match &self.shell.owed {
-            None => CookieChange::Keep,
-            Some(CookieLine { line, removes: true, .. }) => CookieChange::Clear(line),
-            Some(CookieLine { line, removes: false, .. }) => CookieChange::Set(line),
-        }
+        self.verdict().cookie()
     }
 
-    /// Returns the headers to merge into the response, names in lower case: `set-cookie` and, with it, `cache-control:
-    /// no-store`; and `vary: Cookie` when the session was accessed.
+    /// Returns the headers to merge into the response. See [`Verdict::headers`].
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let line = self.shell.owed.as_ref().map(|cookie| cookie.line.as_str());
-        let more = self.shell.owed.iter().flat_map(|cookie| &cookie.more);
-        let cookie = line.into_iter().chain(more.map(String::as_str)).map(|line| ("set-cookie", line));
-        let cache = line.map(|_| ("cache-control", "no-store"));
-        let vary = (self.shell.accessed || line.is_some()).then_some(("vary", "Cookie"));
-        cookie.chain(cache).chain(vary)
+        self.verdict().headers()
     }
 
     /// Returns what was noticed in the whole request so far.
     pub fn events(&self) -> &Events {
-        &self.shell.events
+        self.verdict().events()
     }
 
     /// Goes on with the request after a save. The cookie that is owed is kept, and later commits replace it; an end
     /// that failed is tried again by the next commit, other edits of a failed commit are dropped.
     pub fn reopen(self) -> Session {
-        let state = match self.after {
-            After::State(state) => state,
-            After::Written(admitted) => read_again(&self.shell.policy, admitted),
-        };
-        Session::from_parts(self.shell, state)
+        match self.0 {
+            Settled::AsItWas(mut session) => {
+                session.shell.verdict.reopen();
+                session
+            }
+            Settled::Committed(commit, after) => commit.reopen(after),
+        }
+    }
+
+    /// Keeps the verdict alone, of a request that does not go on.
+    pub fn into_verdict(self) -> Verdict {
+        match self.0 {
+            Settled::AsItWas(session) => session.shell.verdict,
+            Settled::Committed(commit, _) => commit.shell.verdict,
+        }
+    }
+
+    fn verdict(&self) -> &Verdict {
+        match &self.0 {
+            Settled::AsItWas(session) => &session.shell.verdict,
+            Settled::Committed(commit, _) => &commit.shell.verdict,
+        }
     }
 }
 
 impl fmt::Debug for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cookie = match self.cookie() {
-            CookieChange::Clear(_) => "clear",
-            CookieChange::Keep => "keep",
-            CookieChange::Set(_) => "set",
-        };
-        f.debug_struct("Done")
-            .field("result", &self.result)
-            .field("end", &self.end)
-            .field("cookie", &cookie)
-            .field("events", &self.shell.events)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A `Set-Cookie` line that is owed to the client.
-pub(crate) struct CookieLine {
-    pub(crate) line: String,
-    /// Those of the other pieces, where a session is held in several cookies.
-    pub(crate) more: Vec<String>,
-    pub(crate) removes: bool,
-}
-
-/// What to do with the client's cookie. The texts are values of a `Set-Cookie` header, and secret.
-#[derive(Clone, Copy, Eq, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "a cookie is kept, set or cleared")]
-pub enum CookieChange<'a> {
-    /// Send this line, which removes the cookie: the session that it opened was ended by this request.
-    Clear(&'a str),
-    /// Send nothing.
-    Keep,
-    /// Send this line, which sets a ticket for a record that is stored.
-    Set(&'a str),
-}
-
-impl CookieChange<'_> {
-    /// Returns `clear`, `keep` or `set`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Clear(_) => "clear",
-            Self::Keep => "keep",
-            Self::Set(_) => "set",
-        }
-    }
-}
-
-impl fmt::Debug for CookieChange<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.debug_tuple("Done").field(self.verdict()).finish()
     }
 }
 

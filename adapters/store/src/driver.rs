@@ -6,7 +6,7 @@ use std::{
     task::Poll,
 };
 
-use cloakroom_core::{Done, Io, Op, OpKind, Outcome, Step, StoreKey, Stored, limits};
+use cloakroom_core::{Done, Io, Op, OpKind, Outcome, Step, StoreKey, Stored, Verdict, limits};
 use futures_util::future::{Either, select};
 
 use crate::{
@@ -38,7 +38,7 @@ pub(crate) fn drive_at_once(
     mut io: Io,
     ops: &mut OpLog,
     store_error: &mut Option<StoreError>,
-) -> Result<Box<Done>, Io> {
+) -> Result<Verdict, Io> {
     loop {
         let kind = io.op().kind();
         let outcome = match sessions.store().at_once(io.op()) {
@@ -47,9 +47,9 @@ pub(crate) fn drive_at_once(
             Some(result) => ended(sessions, result, store_error),
         };
         count(sessions, kind, ops);
-        match io.resume(outcome, sessions.now()) {
-            Step::Done(done) => return Ok(Box::new(done)),
-            Step::Io(next) => io = next,
+        match io.resume(outcome, sessions.now()).into_verdict() {
+            Ok(verdict) => return Ok(verdict),
+            Err(next) => io = next,
         }
     }
 }

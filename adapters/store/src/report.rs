@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::LazyLock};
 
-use cloakroom_core::{CookieChange, Done, End, Events, OpKind};
+use cloakroom_core::{CookieChange, End, Events, OpKind, Verdict};
 
 use crate::{error::StoreError, session_error::SessionError};
 
@@ -10,7 +10,7 @@ use crate::{error::StoreError, session_error::SessionError};
 #[must_use = "send its `headers`, look at its `result`"]
 #[derive(Debug)]
 pub struct Report {
-    pub(crate) verdict: Verdict,
+    pub(crate) settled: Settled,
     pub(crate) error: Option<Box<SessionError>>,
     pub(crate) ops: OpLog,
     pub(crate) store_error: Option<StoreError>,
@@ -18,9 +18,9 @@ pub struct Report {
 
 /// How a request's session was settled.
 #[derive(Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum Settled {
     /// By a commit.
-    Done(Box<Done>),
+    Committed(Verdict),
     /// It broke down, or was settled before.
     None,
     /// Nobody asked for the session: there is nothing to tell.
@@ -34,11 +34,11 @@ static NO_EVENTS: LazyLock<Events> = LazyLock::new(Events::default);
 
 impl Report {
     pub(crate) fn quiet() -> Self {
-        Self { verdict: Verdict::Quiet, error: None, ops: OpLog::default(), store_error: None }
+        Self { settled: Settled::Quiet, error: None, ops: OpLog::default(), store_error: None }
     }
 
     pub(crate) fn failed(error: SessionError) -> Self {
-        Self { verdict: Verdict::None, error: Some(Box::new(error)), ..Self::quiet() }
+        Self { settled: Settled::None, error: Some(Box::new(error)), ..Self::quiet() }
     }
 
     pub(crate) fn interrupted() -> Self {
@@ -56,29 +56,29 @@ impl Report {
 
     /// Returns what came of the end that the request asked for, if it did. A commit that broke down is no end.
     pub fn end(&self) -> Option<End> {
-        self.done().and_then(Done::end)
+        self.verdict().and_then(Verdict::end)
     }
 
     /// Returns what to do with the client's cookie.
     pub fn cookie(&self) -> CookieChange<'_> {
-        self.done().map_or(CookieChange::Keep, Done::cookie)
+        self.verdict().map_or(CookieChange::Keep, Verdict::cookie)
     }
 
     /// Returns the headers to merge into the response, names in lower case.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         // A commit that broke down had something to commit.
         let is_broken = matches!(self.error.as_deref(), Some(SessionError::Interrupted));
-        let is_accessed = is_broken || matches!(self.verdict, Verdict::Read(_));
-        self.done().into_iter().flat_map(Done::headers).chain(is_accessed.then_some(("vary", "Cookie")))
+        let is_accessed = is_broken || matches!(self.settled, Settled::Read(_));
+        self.verdict().into_iter().flat_map(Verdict::headers).chain(is_accessed.then_some(("vary", "Cookie")))
     }
 
     /// Returns what the engine noticed.
     pub fn events(&self) -> Option<&Events> {
-        match &self.verdict {
-            Verdict::Done(done) => Some(done.events()),
-            Verdict::None => None,
-            Verdict::Quiet => Some(&NO_EVENTS),
-            Verdict::Read(events) => Some(events),
+        match &self.settled {
+            Settled::Committed(verdict) => Some(verdict.events()),
+            Settled::None => None,
+            Settled::Quiet => Some(&NO_EVENTS),
+            Settled::Read(events) => Some(events),
         }
     }
 
@@ -92,10 +92,10 @@ impl Report {
         self.store_error.as_ref()
     }
 
-    fn done(&self) -> Option<&Done> {
-        match &self.verdict {
-            Verdict::Done(done) => Some(done),
-            Verdict::None | Verdict::Quiet | Verdict::Read(_) => None,
+    fn verdict(&self) -> Option<&Verdict> {
+        match &self.settled {
+            Settled::Committed(verdict) => Some(verdict),
+            Settled::None | Settled::Quiet | Settled::Read(_) => None,
         }
     }
 }

@@ -10,9 +10,10 @@ use crate::{
     op::Outcome,
     record::{Ended, Entry, Nonce},
     session::Ticket,
-    step::{CommitError, CookieLine},
+    step::CommitError,
     time::UnixTime,
     value::{Stored, Value, Version},
+    verdict::CookieLine,
     wire::token::Refusal,
 };
 

@@ -29,7 +29,8 @@ use crate::{
     engine::ConfigError,
     keyring::Keyring,
     limits::{MAX_COOKIE_PAIR, MAX_COOKIE_PIECES},
-    step::{Biggest, CommitError, CookieLine},
+    step::{Biggest, CommitError},
+    verdict::CookieLine,
 };
 
 pub(crate) use self::{

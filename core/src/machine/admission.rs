@@ -186,7 +186,7 @@ impl Admission {
 
     /// Looks up a key again, after a commit that failed.
     pub(crate) fn again(key: StoreKey, before: Standing) -> After {
-        After::State(State::Admitting(Self::at_one(key, before)))
+        After::State(Box::new(State::Admitting(Self::at_one(key, before))))
     }
 
     fn at_one(key: StoreKey, before: Standing) -> Self {

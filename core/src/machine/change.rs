@@ -29,7 +29,7 @@ impl Commit {
     }
 
     pub(crate) fn created(mut self: Box<Self>, fresh: Fresh, version: Version) -> Step {
-        self.shell.events.push(Event::Created);
+        self.shell.verdict.events.push(Event::Created);
         self.shell.owe(&fresh.key, fresh.line);
         let Draft { record, value, .. } = fresh.draft;
         self.job.written_at = Some(self.job.sent);

@@ -45,7 +45,7 @@ impl Commit {
             Sight::Ended(ended) if ended.by == self.job.nonce => return self.ended(End::Ended),
             Sight::Ended(ended) => {
                 if is_superseded(&self.shell.policy, &ended, self.job.now) && self.job.recreate.take().is_some() {
-                    self.shell.events.push(Event::Lost);
+                    self.shell.verdict.events.push(Event::Lost);
                     self.job.failure = Some(Box::new(CommitError::Lost));
                 }
                 return self.ended(End::AlreadyEnded);
@@ -72,7 +72,7 @@ impl Commit {
             _ => None,
         };
         if let Some(event) = event {
-            self.shell.events.push(event);
+            self.shell.verdict.events.push(event);
             self.shell.owe_removal();
         }
         if end == End::Vanished {
@@ -94,6 +94,6 @@ impl Commit {
         let target = EndTarget { key, version: None, loaded_at: self.job.loaded_at };
         let mut loaded = Loaded::new(Arc::clone(&self.shell.policy), Opened::Dead(Box::new(target)));
         loaded.destroy();
-        self.finish(Err(error), After::State(SessionState::Ready(loaded)))
+        self.finish(Err(error), After::State(Box::new(SessionState::Ready(loaded))))
     }
 }

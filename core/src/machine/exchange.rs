@@ -266,11 +266,11 @@ impl Commit {
         self.shell.owe(&key, line);
         match reason {
             Reason::Elevation | Reason::Login => {
-                self.shell.events.push(if reason == Reason::Login { Event::SignedIn } else { Event::Elevated });
+                self.shell.verdict.events.push(if reason == Reason::Login { Event::SignedIn } else { Event::Elevated });
                 self.job.standing = Standing::default();
             }
             Reason::Renewal => {
-                self.shell.events.push(Event::Renewed);
+                self.shell.verdict.events.push(Event::Renewed);
                 self.job.standing.hops += 1;
             }
         }

@@ -16,7 +16,7 @@ use crate::{
     principal::SignIn,
     record::Nonce,
     session::{Session, Shell, State},
-    step::{After, CommitError, Done, End, Step},
+    step::{CommitError, Done, End, Step},
     time::UnixTime,
 };
 
@@ -43,7 +43,7 @@ pub(crate) fn start(mut session: Session, now: UnixTime, entropy: &mut dyn Entro
         && admitted.standing.hops >= MAX_HOPS
     {
         // One more pointer would be one that is not followed: the ticket must go on working.
-        shell.events.push(Event::TooManyHops);
+        shell.verdict.events.push(Event::TooManyHops);
         loaded.rotate = false;
     }
     // A page with a form is no reason to refuse it: without a session its token is worth nothing, and that is all.
@@ -176,15 +176,14 @@ fn refuse(shell: &mut Shell, loaded: &mut Loaded, error: CommitError) -> Option<
         CommitError::Lost => (Some(Event::Lost), End::NothingToEnd),
         _ => (None, End::Failed),
     };
-    event.into_iter().for_each(|event| shell.events.push(event));
+    event.into_iter().for_each(|event| shell.verdict.events.push(event));
     loaded.drop_edits();
     loaded.destroy.then_some(end)
 }
 
 /// Ends the commit of a session that goes on as it is.
 fn settle(session: Session, result: Result<(), CommitError>, end: Option<End>) -> Step {
-    let Session { shell, state } = session;
-    Step::Done(Done::new(shell, result, end, After::State(state)))
+    Step::Done(Done::as_it_was(session, result, end))
 }
 
 fn plan(shell: &Shell, loaded: &Loaded, changed: bool, now: UnixTime) -> Option<Plan> {

@@ -259,7 +259,7 @@ impl Commit {
             (State::Presenting(live, _) | State::Closing(live), _) => commit.touch(live),
             (State::Clearing(live), _) => commit.finish_again(live.key),
             (State::Touching(live), Outcome::Done(version)) => {
-                commit.shell.events.push(Event::Touched);
+                commit.shell.verdict.events.push(Event::Touched);
                 commit.job.written_at = Some(commit.job.sent);
                 commit.rested(Live { version, ..live })
             }
@@ -311,7 +311,7 @@ impl Commit {
         if self.job.hops <= MAX_HOPS + 1 {
             return self.look(key, why);
         }
-        self.shell.events.push(Event::TooManyHops);
+        self.shell.verdict.events.push(Event::TooManyHops);
         match why {
             Why::End => self.fail_end(CommitError::Contention, key),
             Why::Change(_) => self.fail(CommitError::Contention, Some(key)),
@@ -339,7 +339,7 @@ impl Commit {
     pub(crate) fn fail(mut self: Box<Self>, error: CommitError, key: Option<StoreKey>) -> Step {
         let error = if self.job.unsettled.is_some() { CommitError::OutcomeUnknown } else { error };
         if error == CommitError::Lost {
-            self.shell.events.push(Event::Lost);
+            self.shell.verdict.events.push(Event::Lost);
         }
         if let (Some(End::Failed), Some(key)) = (self.job.end, &key) {
             let key = key.clone();
@@ -353,7 +353,7 @@ impl Commit {
             (Some(key), None) if is_login => {
                 let target = EndTarget { key, version: None, loaded_at: self.job.loaded_at };
                 let opened = Opened::Superseded(Some(Box::new(target)));
-                After::State(SessionState::Ready(Loaded::new(Arc::clone(&self.shell.policy), opened)))
+                After::State(Box::new(SessionState::Ready(Loaded::new(Arc::clone(&self.shell.policy), opened))))
             }
             (Some(key), _) => Admission::again(key, standing),
             (None, _) => self.nothing(),
@@ -392,23 +392,16 @@ impl Commit {
 
     /// The request goes on without a session.
     pub(crate) fn nothing(&self) -> After {
-        After::State(SessionState::Ready(Loaded::new(Arc::clone(&self.shell.policy), Opened::Absent)))
+        After::State(Box::new(SessionState::Ready(Loaded::new(Arc::clone(&self.shell.policy), Opened::Absent))))
     }
 
     pub(crate) fn finish(mut self: Box<Self>, result: Result<(), CommitError>, after: After) -> Step {
-        let result = self.close(result);
-        Step::Done(Done::new(self.shell, result, self.job.end, after))
-    }
-
-    /// Writes what is left to write, and returns the result of all.
-    fn close(&mut self, result: Result<(), CommitError>) -> Result<(), CommitError> {
         if self.job.replays > 0 {
-            self.shell.events.push(Event::Conflict(self.job.replays));
+            self.shell.verdict.events.push(Event::Conflict(self.job.replays));
         }
         let held = self.shell.write_held(self.job.now);
-        match self.job.failure.take() {
-            Some(error) => Err(*error),
-            None => result.and(held),
-        }
+        let failure = self.job.failure.take().map_or(Ok(()), |error| Err(*error));
+        self.shell.verdict.settle(failure.and(result).and(held), self.job.end);
+        Step::Done(Done::committed(self, after))
     }
 }

@@ -6,12 +6,13 @@ use crate::{
     engine::Policy,
     id::StoreKey,
     machine::{
-        admission::Admitted,
+        admission::{Admitted, read_again},
         commit::{Draft, Job, Live, Sight},
         protocol::{Commit, State},
     },
     op::Op,
     record::Record,
+    session::Session,
     step::{After, Step},
     time::UnixTime,
     value::Stored,
@@ -77,15 +78,26 @@ impl Commit {
 
     /// The request's session lives on.
     pub(crate) fn rested(self: Box<Self>, live: Live) -> Step {
-        let Job { written_at, loaded_at, expires_in, .. } = self.job;
+        self.finish(Ok(()), After::Written(live))
+    }
+
+    /// Makes the session of a request that goes on.
+    pub(crate) fn reopen(self, after: After) -> Session {
+        let Self { mut shell, job, .. } = self;
+        shell.verdict.reopen();
+        let live = match after {
+            After::State(state) => return Session::from_parts(shell, *state),
+            After::Written(live) => live,
+        };
+        let Job { written_at, loaded_at, expires_in, standing, .. } = job;
         let (expires_in, loaded_at) = match written_at {
             None => (expires_in, loaded_at),
-            Some(at) => (self.shell.policy.longest.ttl(&live.record, at), at),
+            Some(at) => (shell.policy.longest.ttl(&live.record, at), at),
         };
-        let standing = self.job.standing.clone();
-        let epoch = self.shell.jar.as_ref().and_then(|jar| jar.epoch_of(live.record.lineage)?);
-        let admitted = Admitted { live, expires_in, loaded_at, outdated: false, standing, epoch };
-        self.finish(Ok(()), After::Written(admitted))
+        let epoch = shell.jar.as_ref().and_then(|jar| jar.epoch_of(live.record.lineage)?);
+        let state =
+            read_again(&shell.policy, Admitted { live, expires_in, loaded_at, outdated: false, standing, epoch });
+        Session::from_parts(shell, state)
     }
 }
 

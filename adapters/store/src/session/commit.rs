@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use cloakroom_core::{Done, EditError, Io, Json, LoadError, Loaded, ReplayError, Step};
+use cloakroom_core::{EditError, Io, Json, LoadError, Loaded, ReplayError, Step, Verdict};
 use cloakroom_runtime::{BoxFuture, Runtime, run};
 use futures_util::{
     FutureExt as _,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     driver::{drive, drive_at_once},
     error::StoreError,
-    report::{OpLog, Report, Verdict},
+    report::{OpLog, Report, Settled},
     session_error::SessionError,
     sessions::Sessions,
 };
@@ -133,31 +133,25 @@ impl Session {
                         Either::Right(_) => {
                             // It finds so when it is polled again.
                             this.shared.closed.store(true, Ordering::Relaxed);
-                            Closing::Settled(Report::interrupted())
+                            Commit::settled(Report::interrupted())
                         }
                     }
                 };
-                match closing {
-                    Closing::Driven(io, seen) => this.drive(io, seen).await,
-                    Closing::Settled(report) => report,
-                }
+                closing.await
             });
         };
         if matches!(&slot.state, State::Open(machine) if !machine.is_accessed()) {
             slot.state = State::Closed;
-            return Commit(Progress::Ready(Some(Report::quiet())));
+            return Commit::settled(Report::quiet());
         }
-        match session.close(&mut slot, finish) {
-            Closing::Driven(io, seen) => Commit::of(sessions, session.clone().drive(io, seen)),
-            Closing::Settled(report) => Commit(Progress::Ready(Some(report))),
-        }
+        session.close(&mut slot, finish)
     }
 
     /// Takes the machine out of the handle and lets it decide.
-    fn close(&self, slot: &mut Slot, finish: Finish) -> Closing {
+    fn close(&self, slot: &mut Slot, finish: Finish) -> Commit {
         let Slot { state, ops, store_error, end_refused, unreadable } = slot;
         let (machine, error) = match state {
-            State::Closed => return Closing::Settled(Report::failed(SessionError::Closed)),
+            State::Closed => return Commit::settled(Report::failed(SessionError::Closed)),
             State::Failed(machine, error) => (machine, Some(self.failure(error.clone()))),
             State::Open(machine) => (machine, None),
         };
@@ -174,54 +168,47 @@ impl Session {
             let events = *machine.events();
             sessions.counters().count_events(&events);
             *state = State::Closed;
-            return Closing::Settled(Report { verdict: Verdict::Read(events), error, ops, store_error });
+            return Commit::settled(Report { settled: Settled::Read(events), error, ops, store_error });
         }
         let (now, mut entropy) = sessions.now_with_entropy();
         // It is one of the two: the third returned above.
         // Each by itself: what two arms share is moved once more.
         let step = match mem::replace(state, State::Closed) {
-            State::Closed => return Closing::Settled(Report::failed(SessionError::Closed)),
+            State::Closed => return Commit::settled(Report::failed(SessionError::Closed)),
             State::Failed(machine, _) => machine.commit(now, &mut entropy),
             State::Open(machine) => machine.commit(now, &mut entropy),
         };
         let mut seen = Seen { ops, store_error, error };
-        let driven = match step {
-            Step::Done(done) => Ok(Box::new(done)),
-            Step::Io(io) => {
+        let driven = match step.into_verdict() {
+            Ok(verdict) => Ok(verdict),
+            Err(io) => {
                 let driving = || drive_at_once(sessions, io, &mut seen.ops, &mut seen.store_error);
                 // A panic is the commit's alone, as it is where the commit is polled.
                 match catch_unwind(AssertUnwindSafe(driving)) {
                     Ok(driven) => driven,
-                    Err(_) => return Closing::Settled(Report::interrupted()),
+                    Err(_) => return Commit::settled(Report::interrupted()),
                 }
             }
         };
         match driven {
-            Ok(done) => Closing::Settled(self.report(done, seen)),
-            Err(io) => Closing::Driven(io, seen),
+            Ok(verdict) => Commit::settled(self.report(verdict, seen)),
+            Err(io) => Commit::of(sessions, self.clone().drive(io, seen)),
         }
     }
 
     async fn drive(self, io: Io, mut seen: Seen) -> Report {
         let done = drive(&self.shared.sessions, io, &mut seen.ops, &mut seen.store_error).await;
-        self.report(done, seen)
+        self.report(done.into_verdict(), seen)
     }
 
-    fn report(&self, done: Box<Done>, seen: Seen) -> Report {
+    fn report(&self, verdict: Verdict, seen: Seen) -> Report {
         let Seen { ops, store_error, error } = seen;
         // An end is what can be done about a record that does not decode.
-        let error = error.filter(|error| !(done.end().is_some() && matches!(**error, SessionError::Load(_))));
-        let error = error.or_else(|| done.result().err().map(|error| Box::new(SessionError::Commit(error))));
-        self.shared.sessions.counters().count_events(done.events());
-        Report { verdict: Verdict::Done(done), error, ops, store_error }
+        let error = error.filter(|error| !(verdict.end().is_some() && matches!(**error, SessionError::Load(_))));
+        let error = error.or_else(|| verdict.result().err().map(|error| Box::new(SessionError::Commit(error))));
+        self.shared.sessions.counters().count_events(verdict.events());
+        Report { settled: Settled::Committed(verdict), error, ops, store_error }
     }
-}
-
-/// A commit that was decided.
-enum Closing {
-    /// It waits for the store.
-    Driven(Io, Seen),
-    Settled(Report),
 }
 
 /// What the request saw before its commit.
@@ -236,12 +223,17 @@ struct Seen {
 #[must_use = "await it before the response's headers leave"]
 pub struct Commit(Progress);
 
+#[allow(clippy::large_enum_variant, reason = "what is settled at once needs no allocation")]
 enum Progress {
     Ready(Option<Report>),
     Working(BoxFuture<'static, Report>, Arc<dyn Runtime>),
 }
 
 impl Commit {
+    fn settled(report: Report) -> Self {
+        Self(Progress::Ready(Some(report)))
+    }
+
     fn of(sessions: &Sessions, work: impl Future<Output = Report> + Send + 'static) -> Self {
         Self(Progress::Working(Box::pin(work), sessions.runtime().clone()))
     }
