@@ -155,23 +155,15 @@ impl Session {
         self.shell.verdict.accessed
     }
 
-    /// Returns what was noticed in the whole request so far. [`Done::events`](crate::Done::events) has them as well: count
-    /// them once.
-    pub fn events(&self) -> &Events {
-        &self.shell.verdict.events
-    }
-
-    /// Tells that a commit at this time would do nothing: ask for no operation, owe no cookie, report no end and no error. `false`
-    /// promises nothing.
-    ///
-    /// Who leaves the commit out then counts [`Session::events`] here, and sends `Vary: Cookie` where the session
-    /// [was accessed](Session::is_accessed).
-    pub fn needs_nothing(&self, now: UnixTime) -> bool {
+    /// Returns the verdict of a commit at this time, where that would do nothing: ask for no operation, owe no cookie,
+    /// report no end and no error. Who has it may leave the commit out. `None` promises nothing.
+    pub fn settled(&self, now: UnixTime) -> Option<Verdict> {
+        let Verdict { accessed, events, ref owed, .. } = self.shell.verdict;
         let is_at_rest = match &self.state {
             State::Ready(loaded) => needs_nothing(&self.shell, loaded, now),
             State::Admitting(_) | State::Unopened(_) => true,
         };
-        is_at_rest && self.shell.verdict.owed.is_none()
+        (is_at_rest && owed.is_none()).then_some(Verdict { accessed, end: None, error: None, events, owed: None })
     }
 
     /// Drops the edits, a rotation and a lifetime that were asked for, but never an end: for a request that failed.
@@ -293,11 +285,13 @@ impl fmt::Display for LoadError {
 
 impl core::error::Error for LoadError {}
 
-/// The values of our name in a request, as they came: inline, so that noticing them allocates nothing.
+/// The values of our name in a request, as they came: those that came first inline, so that noticing them allocates nothing.
 #[derive(Default)]
 pub(crate) struct Candidates {
-    /// Those that came first. An array of options starts without a write to the bytes in them.
-    tokens: [Option<RawToken>; MAX_TAGS_CHECKED],
+    /// An array of options starts without a write to the bytes in them.
+    tokens: [Option<RawToken>; Self::INLINE],
+    /// A visitor has two at most, who has one of a parent domain too. With room for all a session is long to move.
+    more: Vec<RawToken>,
     malformed: bool,
     /// There were more lines or pairs than are read.
     unread: bool,
@@ -308,6 +302,8 @@ pub(crate) struct Candidates {
 }
 
 impl Candidates {
+    const INLINE: usize = 2;
+
     fn find<'h>(&mut self, policy: &Policy, cookie_headers: impl IntoIterator<Item = &'h [u8]>) {
         let end = match policy.holder.as_ref().map_or(1, Holder::pieces) {
             1 => policy.scanner.scan(cookie_headers, |value| self.add(policy, value)),
@@ -335,7 +331,19 @@ impl Candidates {
                 None => return slot.insert(RawToken::EMPTY).set(value),
             }
         }
-        self.unchecked = true;
+        self.add_more(value);
+    }
+
+    #[cold]
+    fn add_more(&mut self, value: &[u8]) {
+        if self.more.iter().any(|known| known.as_bytes() == value) {
+            return;
+        }
+        if self.more.len() < MAX_TAGS_CHECKED - Self::INLINE {
+            self.more.push(RawToken::new(value));
+        } else {
+            self.unchecked = true;
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -356,7 +364,7 @@ impl Candidates {
             events.push(Event::MalformedToken);
         }
         let mut unchecked = self.unchecked;
-        for token in self.tokens.iter().map_while(Option::as_ref) {
+        for token in self.tokens.iter().flatten().chain(&self.more) {
             let added = match &mut held {
                 Some((holder, jar)) => {
                     jar.keep(policy, holder, token.as_bytes(), &self.pieces).map(|ticket| tickets.add(ticket))

@@ -1,6 +1,6 @@
 //! What a commit tells the glue.
 
-use std::{fmt, sync::LazyLock};
+use std::fmt;
 
 use cloakroom_core::{CookieChange, End, Events, OpKind, Verdict};
 
@@ -10,35 +10,21 @@ use crate::{error::StoreError, session_error::SessionError};
 #[must_use = "send its `headers`, look at its `result`"]
 #[derive(Debug)]
 pub struct Report {
-    pub(crate) settled: Settled,
+    /// Of a commit that broke down, or of a request that was settled before, there is none.
+    pub(crate) verdict: Option<Verdict>,
     pub(crate) error: Option<Box<SessionError>>,
     pub(crate) ops: OpLog,
     pub(crate) store_error: Option<StoreError>,
 }
 
-/// How a request's session was settled.
-#[derive(Debug)]
-pub(crate) enum Settled {
-    /// By a commit.
-    Committed(Verdict),
-    /// It broke down, or was settled before.
-    None,
-    /// Nobody asked for the session: there is nothing to tell.
-    Quiet,
-    /// It was asked for, and needed nothing of a commit.
-    Read(Events),
-}
-
-/// Those of a request that never touched its session.
-static NO_EVENTS: LazyLock<Events> = LazyLock::new(Events::default);
-
 impl Report {
+    /// Of a request that never asked for its session.
     pub(crate) fn quiet() -> Self {
-        Self { settled: Settled::Quiet, error: None, ops: OpLog::default(), store_error: None }
+        Self { verdict: Some(Verdict::default()), error: None, ops: OpLog::default(), store_error: None }
     }
 
     pub(crate) fn failed(error: SessionError) -> Self {
-        Self { settled: Settled::None, error: Some(Box::new(error)), ..Self::quiet() }
+        Self { verdict: None, error: Some(Box::new(error)), ops: OpLog::default(), store_error: None }
     }
 
     pub(crate) fn interrupted() -> Self {
@@ -56,30 +42,24 @@ impl Report {
 
     /// Returns what came of the end that the request asked for, if it did. A commit that broke down is no end.
     pub fn end(&self) -> Option<End> {
-        self.verdict().and_then(Verdict::end)
+        self.verdict.as_ref().and_then(Verdict::end)
     }
 
     /// Returns what to do with the client's cookie.
     pub fn cookie(&self) -> CookieChange<'_> {
-        self.verdict().map_or(CookieChange::Keep, Verdict::cookie)
+        self.verdict.as_ref().map_or(CookieChange::Keep, Verdict::cookie)
     }
 
     /// Returns the headers to merge into the response, names in lower case.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         // A commit that broke down had something to commit.
         let is_broken = matches!(self.error.as_deref(), Some(SessionError::Interrupted));
-        let is_accessed = is_broken || matches!(self.settled, Settled::Read(_));
-        self.verdict().into_iter().flat_map(Verdict::headers).chain(is_accessed.then_some(("vary", "Cookie")))
+        self.verdict.iter().flat_map(Verdict::headers).chain(is_broken.then_some(("vary", "Cookie")))
     }
 
     /// Returns what the engine noticed.
     pub fn events(&self) -> Option<&Events> {
-        match &self.settled {
-            Settled::Committed(verdict) => Some(verdict.events()),
-            Settled::None => None,
-            Settled::Quiet => Some(&NO_EVENTS),
-            Settled::Read(events) => Some(events),
-        }
+        self.verdict.as_ref().map(Verdict::events)
     }
 
     /// Returns the operations that the request asked the store for, in order.
@@ -90,13 +70,6 @@ impl Report {
     /// Returns the last failure of the store, also one that the request got over.
     pub fn store_error(&self) -> Option<&StoreError> {
         self.store_error.as_ref()
-    }
-
-    fn verdict(&self) -> Option<&Verdict> {
-        match &self.settled {
-            Settled::Committed(verdict) => Some(verdict),
-            Settled::None | Settled::Quiet | Settled::Read(_) => None,
-        }
     }
 }
 

@@ -70,6 +70,9 @@ where
             true => Finish::DropEdits,
         };
         let mut commit = Session::commit(this.session, finish);
+        if let Some(report) = commit.report() {
+            return Poll::Ready(settled::<B, E, N, R>(output, report, this.settings));
+        }
         match Pin::new(&mut commit).poll(cx) {
             Poll::Ready(report) => Poll::Ready(settled::<B, E, N, R>(output, &report, this.settings)),
             Poll::Pending => {
@@ -122,8 +125,8 @@ fn settle<B, N: SessionName, R: Refusal<B>>(
     for (name, value) in report.headers() {
         merge(response.headers_mut(), name, value);
     }
-    let is_accessed = report.events().is_none() || report.headers().next().is_some();
-    if settings.traces && is_accessed {
+    let is_accessed = || report.events().is_none() || report.headers().next().is_some();
+    if settings.traces && is_accessed() {
         response.extensions_mut().insert(SessionTrace::<N>::of(report));
     }
     response

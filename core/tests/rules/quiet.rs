@@ -129,7 +129,7 @@ fn a_session_knows_whether_somebody_asked_for_it() {
 fn a_session_that_was_only_read_needs_nothing() {
     let mut w = World::new();
     let jar = w.session_of("ada");
-    let mut needs_nothing = |cookie: &str, edit: fn(&mut Loaded)| w.slow(cookie, edit).needs_nothing(w.now());
+    let mut needs_nothing = |cookie: &str, edit: fn(&mut Loaded)| w.slow(cookie, edit).settled(w.now()).is_some();
     for cookie in ["", "__Host-id=nothing", &jar] {
         assert!(needs_nothing(cookie, |_| ()), "{cookie}");
         assert!(needs_nothing(cookie, |loaded| assert_eq!(loaded.get::<i64>("m"), Ok(None))), "{cookie}");
@@ -141,7 +141,7 @@ fn a_session_that_was_only_read_needs_nothing() {
     assert!(!needs_nothing(&jar, |loaded| loaded.elevate().unwrap()));
     assert!(!needs_nothing(&jar, |loaded| loaded.set_lifetime(Lifetime::new(MINUTE, HOUR)).unwrap()));
     w.pass(20 * MINUTE);
-    assert!(!w.slow(&jar, |_| ()).needs_nothing(w.now()), "a touch is due");
+    assert!(w.slow(&jar, |_| ()).settled(w.now()).is_none(), "a touch is due");
 }
 
 #[test]
@@ -149,5 +149,5 @@ fn a_session_that_owes_a_cookie_needs_a_commit() {
     let mut w = World::new();
     let session = w.slow("", add(1));
     let session = w.commit(session).reopen();
-    assert!(!session.needs_nothing(w.now()));
+    assert!(session.settled(w.now()).is_none());
 }

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     driver::{drive, drive_at_once},
     error::StoreError,
-    report::{OpLog, Report, Settled},
+    report::{OpLog, Report},
     session_error::SessionError,
     sessions::Sessions,
 };
@@ -133,7 +133,7 @@ impl Session {
                         Either::Right(_) => {
                             // It finds so when it is polled again.
                             this.shared.closed.store(true, Ordering::Relaxed);
-                            Commit::settled(Report::interrupted())
+                            Commit::of_report(Report::interrupted())
                         }
                     }
                 };
@@ -142,7 +142,7 @@ impl Session {
         };
         if matches!(&slot.state, State::Open(machine) if !machine.is_accessed()) {
             slot.state = State::Closed;
-            return Commit::settled(Report::quiet());
+            return Commit::of_report(Report::quiet());
         }
         session.close(&mut slot, finish)
     }
@@ -151,7 +151,7 @@ impl Session {
     fn close(&self, slot: &mut Slot, finish: Finish) -> Commit {
         let Slot { state, ops, store_error, end_refused, unreadable } = slot;
         let (machine, error) = match state {
-            State::Closed => return Commit::settled(Report::failed(SessionError::Closed)),
+            State::Closed => return Commit::of_report(Report::failed(SessionError::Closed)),
             State::Failed(machine, error) => (machine, Some(self.failure(error.clone()))),
             State::Open(machine) => (machine, None),
         };
@@ -164,17 +164,18 @@ impl Session {
         let (ops, store_error, error) = (*ops, store_error.take(), error.map(Box::new));
         let sessions = &self.shared.sessions;
         // Where nobody asked for it there is no `Vary` to send: the clone that held the lock was only looking whether somebody did.
-        if machine.is_accessed() && machine.needs_nothing(sessions.now()) {
-            let events = *machine.events();
-            sessions.counters().count_events(&events);
+        if machine.is_accessed()
+            && let Some(verdict) = machine.settled(sessions.now())
+        {
+            sessions.counters().count_events(verdict.events());
             *state = State::Closed;
-            return Commit::settled(Report { settled: Settled::Read(events), error, ops, store_error });
+            return Commit::of_report(Report { verdict: Some(verdict), error, ops, store_error });
         }
         let (now, mut entropy) = sessions.now_with_entropy();
         // It is one of the two: the third returned above.
         // Each by itself: what two arms share is moved once more.
         let step = match mem::replace(state, State::Closed) {
-            State::Closed => return Commit::settled(Report::failed(SessionError::Closed)),
+            State::Closed => return Commit::of_report(Report::failed(SessionError::Closed)),
             State::Failed(machine, _) => machine.commit(now, &mut entropy),
             State::Open(machine) => machine.commit(now, &mut entropy),
         };
@@ -186,12 +187,12 @@ impl Session {
                 // A panic is the commit's alone, as it is where the commit is polled.
                 match catch_unwind(AssertUnwindSafe(driving)) {
                     Ok(driven) => driven,
-                    Err(_) => return Commit::settled(Report::interrupted()),
+                    Err(_) => return Commit::of_report(Report::interrupted()),
                 }
             }
         };
         match driven {
-            Ok(verdict) => Commit::settled(self.report(verdict, seen)),
+            Ok(verdict) => Commit::of_report(self.report(verdict, seen)),
             Err(io) => Commit::of(sessions, self.clone().drive(io, seen)),
         }
     }
@@ -207,7 +208,7 @@ impl Session {
         let error = error.filter(|error| !(verdict.end().is_some() && matches!(**error, SessionError::Load(_))));
         let error = error.or_else(|| verdict.result().err().map(|error| Box::new(SessionError::Commit(error))));
         self.shared.sessions.counters().count_events(verdict.events());
-        Report { settled: Settled::Committed(verdict), error, ops, store_error }
+        Report { verdict: Some(verdict), error, ops, store_error }
     }
 }
 
@@ -230,8 +231,16 @@ enum Progress {
 }
 
 impl Commit {
-    fn settled(report: Report) -> Self {
+    fn of_report(report: Report) -> Self {
         Self(Progress::Ready(Some(report)))
+    }
+
+    /// Returns the report where all is settled already, for those who only look at it: it is long to move.
+    pub fn report(&self) -> Option<&Report> {
+        match &self.0 {
+            Progress::Ready(report) => report.as_ref(),
+            Progress::Working(..) => None,
+        }
     }
 
     fn of(sessions: &Sessions, work: impl Future<Output = Report> + Send + 'static) -> Self {

@@ -158,12 +158,14 @@ impl World {
 
     pub(crate) fn start(&mut self, session: Session) -> Step {
         let now = self.now();
-        let (needs_nothing, events) = (session.needs_nothing(now), *session.events());
+        let settled = session.settled(now);
         let step = session.commit(now, &mut self.entropy);
-        if needs_nothing {
+        if let Some(verdict) = settled {
             let Step::Done(done) = &step else { panic!("it needs an operation") };
-            let told = (done.result(), done.end(), done.cookie(), done.events());
-            assert_eq!(told, (Ok(()), None, CookieChange::Keep, &events));
+            assert_eq!((verdict.result(), verdict.end(), verdict.cookie()), (Ok(()), None, CookieChange::Keep));
+            assert_eq!((done.result(), done.end(), done.cookie()), (Ok(()), None, CookieChange::Keep));
+            assert_eq!(done.events(), verdict.events());
+            assert!(done.headers().eq(verdict.headers()));
         }
         step
     }

@@ -29,7 +29,7 @@ impl Machine {
     pub fn read(&self, line: &str) -> anyhow::Result<String> {
         let mut session = self.engine.open([line.as_bytes()], &RequestInfo::new());
         let text = self.load(&mut session)?.get(READ_KEY)?.context("no value")?;
-        anyhow::ensure!(session.needs_nothing(self.now), "a read is at rest");
+        anyhow::ensure!(session.settled(self.now).is_some(), "a read is at rest");
         Ok(text)
     }
 
