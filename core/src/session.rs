@@ -285,13 +285,11 @@ impl fmt::Display for LoadError {
 
 impl core::error::Error for LoadError {}
 
-/// The values of our name in a request, as they came: those that came first inline, so that noticing them allocates nothing.
+/// The values of our name in a request, as they came: inline, so that noticing them allocates nothing.
 #[derive(Default)]
 pub(crate) struct Candidates {
-    /// An array of options starts without a write to the bytes in them.
-    tokens: [Option<RawToken>; Self::INLINE],
-    /// A visitor has two at most, who has one of a parent domain too. With room for all a session is long to move.
-    more: Vec<RawToken>,
+    /// Those that came first. An array of options starts without a write to the bytes in them.
+    tokens: [Option<RawToken>; MAX_TAGS_CHECKED],
     malformed: bool,
     /// There were more lines or pairs than are read.
     unread: bool,
@@ -302,8 +300,6 @@ pub(crate) struct Candidates {
 }
 
 impl Candidates {
-    const INLINE: usize = 2;
-
     fn find<'h>(&mut self, policy: &Policy, cookie_headers: impl IntoIterator<Item = &'h [u8]>) {
         let end = match policy.holder.as_ref().map_or(1, Holder::pieces) {
             1 => policy.scanner.scan(cookie_headers, |value| self.add(policy, value)),
@@ -331,19 +327,7 @@ impl Candidates {
                 None => return slot.insert(RawToken::EMPTY).set(value),
             }
         }
-        self.add_more(value);
-    }
-
-    #[cold]
-    fn add_more(&mut self, value: &[u8]) {
-        if self.more.iter().any(|known| known.as_bytes() == value) {
-            return;
-        }
-        if self.more.len() < MAX_TAGS_CHECKED - Self::INLINE {
-            self.more.push(RawToken::new(value));
-        } else {
-            self.unchecked = true;
-        }
+        self.unchecked = true;
     }
 
     fn is_empty(&self) -> bool {
@@ -364,7 +348,7 @@ impl Candidates {
             events.push(Event::MalformedToken);
         }
         let mut unchecked = self.unchecked;
-        for token in self.tokens.iter().flatten().chain(&self.more) {
+        for token in self.tokens.iter().map_while(Option::as_ref) {
             let added = match &mut held {
                 Some((holder, jar)) => {
                     jar.keep(policy, holder, token.as_bytes(), &self.pieces).map(|ticket| tickets.add(ticket))

@@ -143,10 +143,7 @@ impl Done {
     /// that failed is tried again by the next commit, other edits of a failed commit are dropped.
     pub fn reopen(self) -> Session {
         match self.0 {
-            Settled::AsItWas(mut session) => {
-                session.shell.verdict.reopen();
-                session
-            }
+            Settled::AsItWas(session) => session,
             Settled::Committed(commit, after) => commit.reopen(after),
         }
     }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The verdict on a request's session: whether everything is stored that was asked for, and the only place where its
-/// cookie can be had.
+/// cookie can be had. The default is that of a request that never asked for its session.
 #[must_use = "send its `headers`, look at its `result`"]
 #[derive(Default)]
 pub struct Verdict {
@@ -65,11 +65,6 @@ impl Verdict {
     pub(crate) fn settle(&mut self, result: Result<(), CommitError>, end: Option<End>) {
         self.error = result.err().map(Box::new);
         self.end = end;
-    }
-
-    /// The request goes on: what came of this commit is told.
-    pub(crate) fn reopen(&mut self) {
-        (self.error, self.end) = (None, None);
     }
 }
 

@@ -83,8 +83,7 @@ impl Commit {
 
     /// Makes the session of a request that goes on.
     pub(crate) fn reopen(self, after: After) -> Session {
-        let Self { mut shell, job, .. } = self;
-        shell.verdict.reopen();
+        let Self { shell, job, .. } = self;
         let live = match after {
             After::State(state) => return Session::from_parts(shell, *state),
             After::Written(live) => live,

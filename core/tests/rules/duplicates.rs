@@ -177,6 +177,22 @@ fn one_token_many_times_counts_once() {
 }
 
 #[test]
+fn tokens_that_come_again_behind_others_count_once() {
+    let mut w = World::new();
+    let live = w.sign_in();
+    let mut tokens: Vec<String> = (0..limits::MAX_TAGS_CHECKED - 1).map(forged).collect();
+    tokens.push(live.clone());
+    for _ in 0..tokens.len() {
+        let done = w.request(&[tokens.join("; "), tokens.join("; ")].join("; "), add(1));
+        assert_eq!(done.result(), Ok(()));
+        assert!(!has(&done, Event::HeaderCapped));
+        assert_eq!(done.events().iter().filter(|event| *event == Event::ForgedToken).count(), tokens.len() - 1);
+        tokens.rotate_left(1);
+    }
+    assert_eq!(w.peek(&live, "n"), Some(tokens.len() as i64));
+}
+
+#[test]
 fn more_tokens_than_are_checked_set_no_cookie_over_one_that_was_not_read() {
     let mut w = World::new();
     let live = w.sign_in();

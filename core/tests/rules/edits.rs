@@ -259,6 +259,7 @@ fn keys_and_edits_are_bounded() {
         assert_eq!(loaded.insert("more", &1), Err(EditError::TooManyEdits));
         assert_eq!(loaded.get::<i64>("more"), Ok(None), "the data is as before");
         assert_eq!(loaded.update("key1", |n: Option<i64>| n.unwrap() + 1), Err(EditError::TooManyEdits));
+        assert_eq!(loaded.get::<i64>("key1"), Ok(Some(1)), "the data is as before");
         loaded.insert("key1", &-1).unwrap();
         loaded.remove("key2").unwrap();
     });

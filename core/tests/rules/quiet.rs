@@ -1,7 +1,7 @@
 //! A request that never touches its session costs nothing.
 
 use allocation_counter::measure;
-use cloakroom_core::{CookieChange, Lifetime, Loaded, Login, RequestInfo, Step};
+use cloakroom_core::{CookieChange, Event, Lifetime, Loaded, Login, RequestInfo, Step, Verdict};
 
 use crate::common::{HOUR, MINUTE, NoEntropy, World, add};
 
@@ -150,4 +150,47 @@ fn a_session_that_owes_a_cookie_needs_a_commit() {
     let session = w.slow("", add(1));
     let session = w.commit(session).reopen();
     assert!(session.settled(w.now()).is_none());
+}
+
+#[test]
+fn the_verdict_alone_is_that_of_the_session_that_goes_on() {
+    let told = |verdict: &Verdict| {
+        let headers: Vec<_> = verdict.headers().map(|(name, value)| format!("{name}: {value}")).collect();
+        let events: Vec<_> = verdict.events().iter().map(Event::name).collect();
+        (verdict.result(), verdict.end(), verdict.cookie().name(), headers, events)
+    };
+    let edits: [(fn(&mut Loaded), &str, &[&str]); 5] = [
+        (|_| (), "keep", &[]),
+        (|loaded| add(1)(loaded), "keep", &[]),
+        (Loaded::rotate, "set", &["renewed"]),
+        (Loaded::destroy, "clear", &["ended"]),
+        (|loaded| loaded.elevate().unwrap(), "set", &["elevated"]),
+    ];
+    for (edit, cookie, events) in edits {
+        let mut verdicts = Vec::new();
+        for alone in [false, true] {
+            let mut w = World::new();
+            let jar = w.session_of("ada");
+            let session = w.slow(&jar, edit);
+            let mut step = w.start(session);
+            let verdict = loop {
+                step = match step {
+                    Step::Done(done) if !alone => break done.into_verdict(),
+                    step => match step.into_verdict() {
+                        Ok(verdict) => break verdict,
+                        Err(io) => w.resume(Step::Io(io)),
+                    },
+                };
+            };
+            verdicts.push(told(&verdict));
+        }
+        let (result, end, name, headers, noticed) = &verdicts[0];
+        assert_eq!((*result, *name, &noticed[..]), (Ok(()), cookie, events));
+        assert_eq!(end.is_some(), cookie == "clear");
+        assert_eq!(headers.last().map(String::as_str), Some("vary: Cookie"));
+        assert_eq!(headers.len(), if cookie == "keep" { 1 } else { 3 });
+        assert_eq!(verdicts[0].3.len(), verdicts[1].3.len());
+        assert_eq!((verdicts[1].0, verdicts[1].1, verdicts[1].2, &verdicts[1].4), (*result, *end, *name, noticed));
+    }
+    assert_eq!(told(&Verdict::default()), (Ok(()), None, "keep", vec![], vec![]));
 }

@@ -122,6 +122,14 @@ async fn a_commit_is_done_before_it_is_polled() {
     // Nobody asks what came of it.
     drop(Session::commit(&session, Finish::Keep));
     assert_eq!(site.n(&ticket).await, Some(2));
+
+    let session = site.open(&ticket);
+    session.update("n", add_one).await.unwrap();
+    let mut commit = Session::commit(&session, Finish::Keep);
+    let ops = commit.report().map(|report| report.ops().to_string());
+    assert_eq!(ops.as_deref(), Some("load,replace"), "it is told before it is polled");
+    assert_eq!((&mut commit).await.ops().to_string(), "load,replace");
+    assert!(commit.report().is_none(), "and handed over once");
     let report = site.change(&ticket, None).await;
     assert_eq!((report.result().is_ok(), report.ops().to_string()), (true, "load,replace".to_owned()));
     assert_eq!(site.runtime.uses(), before);
