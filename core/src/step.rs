@@ -28,7 +28,11 @@ pub enum Step {
 }
 
 impl Step {
-    /// Keeps the verdict alone, of a request that does not go on. Returns an operation as it came.
+    /// Keeps the verdict alone, of a request that does not go on.
+    ///
+    /// # Errors
+    ///
+    /// The operation that is still to be done, as it came.
     #[inline]
     pub fn into_verdict(self) -> Result<Verdict, Io> {
         match self {

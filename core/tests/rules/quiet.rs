@@ -159,14 +159,15 @@ fn the_verdict_alone_is_that_of_the_session_that_goes_on() {
         let events: Vec<_> = verdict.events().iter().map(Event::name).collect();
         (verdict.result(), verdict.end(), verdict.cookie().name(), headers, events)
     };
-    let edits: [(fn(&mut Loaded), &str, &[&str]); 5] = [
+    type Case = (fn(&mut Loaded), &'static str, &'static [&'static str]);
+    let cases: [Case; 5] = [
         (|_| (), "keep", &[]),
         (|loaded| add(1)(loaded), "keep", &[]),
         (Loaded::rotate, "set", &["renewed"]),
         (Loaded::destroy, "clear", &["ended"]),
         (|loaded| loaded.elevate().unwrap(), "set", &["elevated"]),
     ];
-    for (edit, cookie, events) in edits {
+    for (edit, cookie, events) in cases {
         let mut verdicts = Vec::new();
         for alone in [false, true] {
             let mut w = World::new();

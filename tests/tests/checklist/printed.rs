@@ -220,7 +220,9 @@ fn states_of_the_machine(printer: &mut Printer) {
         done.end().iter().for_each(|end| printer.debug(end));
         printer.debug(done.events());
         done.events().iter().for_each(|event| printer.debug(&event));
-        printer.debug(&done.reopen());
+        let session = done.reopen();
+        printer.debug(&session);
+        printer.debug(&world.commit(session).into_verdict());
         // All that is stored by now: records, pointers and tombstones.
         for key in world.store.keys() {
             let stored = world.store.look(&key, world.now).unwrap();
