@@ -64,11 +64,14 @@ impl Data {
 
     /// Returns the JSON text of a value.
     pub fn raw(&self, key: &str) -> Option<&str> {
-        // It was seen to be UTF-8 when it was read.
-        str::from_utf8(self.raw_bytes(key.as_bytes())?).ok()
+        self.raw_text(key.as_bytes())
     }
 
-    /// The same as bytes.
+    pub(crate) fn raw_text(&self, key: &[u8]) -> Option<&str> {
+        // It was seen to be UTF-8 when it was read.
+        str::from_utf8(self.raw_bytes(key)?).ok()
+    }
+
     pub(crate) fn raw_bytes(&self, key: &[u8]) -> Option<&[u8]> {
         match self.changed.get(key) {
             Some(change) => change.as_ref().map(|json| json.as_str().as_bytes()),
@@ -78,19 +81,19 @@ impl Data {
 
     /// Sets a value.
     pub fn set(&mut self, key: &str, value: Json) {
-        self.put(DataKey::new(key), value);
+        self.set_key(DataKey::new(key), value);
     }
 
-    pub(crate) fn put(&mut self, key: DataKey, value: Json) {
+    pub(crate) fn set_key(&mut self, key: DataKey, value: Json) {
         self.changed.insert(key, Some(value));
     }
 
     /// Removes a value.
     pub fn remove(&mut self, key: &str) {
-        self.take(&DataKey::new(key));
+        self.remove_key(&DataKey::new(key));
     }
 
-    pub(crate) fn take(&mut self, key: &DataKey) {
+    pub(crate) fn remove_key(&mut self, key: &DataKey) {
         if self.base.find(key.as_bytes()).is_some() {
             self.changed.insert(key.clone(), None);
         } else {

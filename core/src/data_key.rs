@@ -64,12 +64,20 @@ impl PartialOrd for DataKey {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
-    fn keys_of_every_length_are_what_they_were_made_of_and_in_order() {
-        let texts: Vec<String> = (0..60).map(|len| "k".repeat(len)).collect();
+    fn a_key_is_what_it_was_made_of_and_stands_where_its_text_stands() {
+        let long = "k".repeat(DataKey::INLINE - 1);
+        let ends = ["", "a", "z", "za", "\u{e9}", "zz\u{e9}", "zzz"];
+        let mut texts: Vec<String> = ends.iter().flat_map(|end| [end.to_string(), format!("{long}{end}")]).collect();
+        texts.push("k".repeat(300));
+        let kept: BTreeMap<DataKey, &String> = texts.iter().map(|text| (DataKey::new(text), text)).collect();
+        assert!(kept.values().is_sorted());
         for text in &texts {
+            assert_eq!(kept.get(text.as_bytes()), Some(&text));
             let key = DataKey::new(text);
             assert_eq!((key.as_bytes(), key.len()), (text.as_bytes(), text.len()));
             assert_eq!(matches!(key, DataKey::Inline { .. }), text.len() <= DataKey::INLINE);
@@ -78,6 +86,6 @@ mod tests {
                 assert_eq!(key == DataKey::new(other), text == other);
             }
         }
-        assert_eq!(size_of::<DataKey>(), size_of::<String>());
+        assert_eq!(size_of::<DataKey>(), 24);
     }
 }

@@ -37,11 +37,11 @@ impl Edit {
     fn apply(&mut self, data: &mut Data) -> Result<(), ReplayError> {
         match self {
             Self::Clear => data.clear(),
-            Self::Insert(key, value) => data.put(key.clone(), value.clone()),
-            Self::Remove(key) => data.take(key),
+            Self::Insert(key, value) => data.set_key(key.clone(), value.clone()),
+            Self::Remove(key) => data.remove_key(key),
             Self::Update(key, f) => {
-                let value = f(data.raw_bytes(key.as_bytes()).and_then(|text| str::from_utf8(text).ok()))?;
-                data.put(key.clone(), value);
+                let value = f(data.raw_text(key.as_bytes()))?;
+                data.set_key(key.clone(), value);
             }
             Self::Whole(f) => f(data)?,
         }
@@ -86,7 +86,7 @@ impl Edits {
         let key = DataKey::new(key);
         let edit = Edit::Update(key.clone(), f);
         self.check(&edit)?;
-        data.put(key, first);
+        data.set_key(key, first);
         self.0.push(edit);
         Ok(())
     }

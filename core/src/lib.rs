@@ -12,7 +12,8 @@
 //!   load. It borrows the session, so that nothing else can happen meanwhile.
 //! * **Ready**: [`Loaded`] reads and changes the data. It keeps the edits, to do them again over what others wrote.
 //! * **Writing**: [`Session::commit`] gave an [`Io`] with an operation for the store; its outcome leads to the next.
-//! * **Done**: the verdict, and the only place where the cookie can be had.
+//! * **Done**: the [`Verdict`], the only place where the cookie can be had. [`Session::settled`] has it where there is nothing to
+//!   write.
 //!
 //! ```text
 //! Engine::open ──► Session ──access──► Load ──supply──► Loaded

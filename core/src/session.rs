@@ -155,8 +155,15 @@ impl Session {
         self.shell.verdict.accessed
     }
 
+    /// Returns what was noticed in the whole request so far. A [`Verdict`] has it as well: count it once.
+    pub fn events(&self) -> &Events {
+        &self.shell.verdict.events
+    }
+
     /// Returns the verdict of a commit at this time, where that would do nothing: ask for no operation, owe no cookie,
     /// report no end and no error. Who has it may leave the commit out. `None` promises nothing.
+    ///
+    /// The session stays as it was. Where it goes on, a later verdict has these events as well: count those of the last one.
     pub fn settled(&self, now: UnixTime) -> Option<Verdict> {
         let Verdict { accessed, events, ref owed, .. } = self.shell.verdict;
         let is_at_rest = match &self.state {

@@ -32,11 +32,11 @@ impl Step {
     ///
     /// # Errors
     ///
-    /// The operation that is still to be done, as it came.
+    /// No failure: the operation that is still to be done, as it came.
     #[inline]
     pub fn into_verdict(self) -> Result<Verdict, Io> {
         match self {
-            // Where the session stands it is not moved to get at its verdict.
+            // Not by `Done::into_verdict`, for which the session would be moved.
             Self::Done(Done(Settled::Committed(commit, _))) => Ok(commit.shell.verdict),
             Self::Done(Done(Settled::AsItWas(session))) => Ok(session.shell.verdict),
             Self::Io(io) => Err(io),
@@ -85,7 +85,7 @@ impl fmt::Debug for Io {
     }
 }
 
-/// A settled request: its [`Verdict`], and its session should it go on.
+/// A settled request: its [`Verdict`], and its session should it go on. Drop it, or keep the verdict alone, where it does not.
 #[must_use = "send its `headers`, look at its `result`"]
 pub struct Done(Settled);
 

@@ -14,7 +14,7 @@ use crate::{
 pub struct Verdict {
     pub(crate) accessed: bool,
     pub(crate) end: Option<End>,
-    /// Rare, and long.
+    /// As the end, of the last commit. Rare, and long.
     pub(crate) error: Option<Box<CommitError>>,
     pub(crate) events: Events,
     /// The cookie that the request owes the client, be it from an earlier save.

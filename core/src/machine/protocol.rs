@@ -40,6 +40,7 @@
 use std::sync::Arc;
 
 use crate::{
+    edits::Edits,
     event::Event,
     held::Answer,
     id::{Handle, StoreKey},
@@ -402,6 +403,9 @@ impl Commit {
         let held = self.shell.write_held(self.job.now);
         let failure = self.job.failure.take().map_or(Ok(()), |error| Err(*error));
         self.shell.verdict.settle(failure.and(result).and(held), self.job.end);
+        // What the application gave is dropped with the commit, not with its verdict.
+        self.job.edits = Edits::default();
+        (self.op, self.asked) = (None, None);
         Step::Done(Done::committed(self, after))
     }
 }

@@ -1,7 +1,7 @@
 //! A request that never touches its session costs nothing.
 
 use allocation_counter::measure;
-use cloakroom_core::{CookieChange, Event, Lifetime, Loaded, Login, RequestInfo, Step, Verdict};
+use cloakroom_core::{CommitError, CookieChange, End, Event, Lifetime, Loaded, Login, RequestInfo, Step, Verdict};
 
 use crate::common::{HOUR, MINUTE, NoEntropy, World, add};
 
@@ -153,13 +153,16 @@ fn a_session_that_owes_a_cookie_needs_a_commit() {
 }
 
 #[test]
-fn the_verdict_alone_is_that_of_the_session_that_goes_on() {
-    let told = |verdict: &Verdict| {
-        let headers: Vec<_> = verdict.headers().map(|(name, value)| format!("{name}: {value}")).collect();
-        let events: Vec<_> = verdict.events().iter().map(Event::name).collect();
-        (verdict.result(), verdict.end(), verdict.cookie().name(), headers, events)
-    };
+fn a_verdict_tells_what_the_request_came_to() {
+    type Told = (Result<(), CommitError>, Option<End>, &'static str, Vec<String>, Vec<&'static str>);
     type Case = (fn(&mut Loaded), &'static str, &'static [&'static str]);
+    fn line((name, value): (&str, &str)) -> String {
+        format!("{name}: {value}")
+    }
+    fn told(verdict: &Verdict) -> Told {
+        let events = verdict.events().iter().map(Event::name).collect();
+        (verdict.result(), verdict.end(), verdict.cookie().name(), verdict.headers().map(line).collect(), events)
+    }
     let cases: [Case; 5] = [
         (|_| (), "keep", &[]),
         (|loaded| add(1)(loaded), "keep", &[]),
@@ -168,30 +171,38 @@ fn the_verdict_alone_is_that_of_the_session_that_goes_on() {
         (|loaded| loaded.elevate().unwrap(), "set", &["elevated"]),
     ];
     for (edit, cookie, events) in cases {
-        let mut verdicts = Vec::new();
-        for alone in [false, true] {
+        let request = || {
             let mut w = World::new();
             let jar = w.session_of("ada");
             let session = w.slow(&jar, edit);
-            let mut step = w.start(session);
-            let verdict = loop {
-                step = match step {
-                    Step::Done(done) if !alone => break done.into_verdict(),
-                    step => match step.into_verdict() {
-                        Ok(verdict) => break verdict,
-                        Err(io) => w.resume(Step::Io(io)),
-                    },
-                };
-            };
-            verdicts.push(told(&verdict));
-        }
-        let (result, end, name, headers, noticed) = &verdicts[0];
-        assert_eq!((*result, *name, &noticed[..]), (Ok(()), cookie, events));
-        assert_eq!(end.is_some(), cookie == "clear");
-        assert_eq!(headers.last().map(String::as_str), Some("vary: Cookie"));
-        assert_eq!(headers.len(), if cookie == "keep" { 1 } else { 3 });
-        assert_eq!(verdicts[0].3.len(), verdicts[1].3.len());
-        assert_eq!((verdicts[1].0, verdicts[1].1, verdicts[1].2, &verdicts[1].4), (*result, *end, *name, noticed));
+            let step = w.start(session);
+            (w, step)
+        };
+        // Step by step, without a `Done`.
+        let (mut w, mut step) = request();
+        let alone = loop {
+            match step.into_verdict() {
+                Ok(verdict) => break told(&verdict),
+                Err(io) => step = w.resume(Step::Io(io)),
+            }
+        };
+        assert_eq!((alone.0, alone.2, &alone.4[..]), (Ok(()), cookie, events));
+        assert_eq!(alone.1.is_some(), cookie == "clear");
+        assert_eq!(alone.3.last().map(String::as_str), Some("vary: Cookie"));
+        assert_eq!(alone.3.len(), if cookie == "keep" { 1 } else { 3 });
+
+        let (mut w, step) = request();
+        let done = w.finish(step);
+        let headers: Vec<_> = done.headers().map(line).collect();
+        let noticed: Vec<_> = done.events().iter().map(Event::name).collect();
+        assert_eq!((done.result(), done.end(), done.cookie().name(), headers, noticed), alone);
+        assert_eq!(told(&done.into_verdict()), alone);
+
+        // Where the request goes on, what it owes stands, and what came of the first commit was told.
+        let (mut w, step) = request();
+        let done = w.finish(step);
+        let last = w.commit(done.reopen()).into_verdict();
+        assert_eq!(told(&last), (Ok(()), None, alone.2, alone.3, alone.4));
     }
     assert_eq!(told(&Verdict::default()), (Ok(()), None, "keep", vec![], vec![]));
 }

@@ -126,7 +126,7 @@ impl Session {
             return Commit::of(sessions, async move {
                 let sessions = &this.shared.sessions;
                 // Nor for ever: it may be one that nobody polls.
-                let closing = {
+                let mut closing = {
                     let lock = pin!(this.shared.slot.lock());
                     match select(lock, sessions.runtime().sleep(sessions.deadline())).await {
                         Either::Left((mut slot, _)) => this.close(&mut slot, finish),
@@ -137,7 +137,10 @@ impl Session {
                         }
                     }
                 };
-                closing.await
+                match closing.take() {
+                    Progress::Ready(report) => report.unwrap_or_else(Report::interrupted),
+                    Progress::Working(work, _) => work.await,
+                }
             });
         };
         if matches!(&slot.state, State::Open(machine) if !machine.is_accessed()) {
@@ -235,12 +238,18 @@ impl Commit {
         Self(Progress::Ready(Some(report)))
     }
 
-    /// Returns the report where all is settled already, for those who only look at it: it is long to move.
+    /// Returns the report where all is settled already, for those who only look at it: it is long to move. There is none
+    /// while the commit waits for the store, and once it was handed over.
     pub fn report(&self) -> Option<&Report> {
         match &self.0 {
             Progress::Ready(report) => report.as_ref(),
             Progress::Working(..) => None,
         }
+    }
+
+    /// Takes what is left of it, so that its end spawns nothing.
+    fn take(&mut self) -> Progress {
+        mem::replace(&mut self.0, Progress::Ready(None))
     }
 
     fn of(sessions: &Sessions, work: impl Future<Output = Report> + Send + 'static) -> Self {
@@ -271,7 +280,7 @@ impl Drop for Commit {
         if matches!(self.0, Progress::Ready(_)) {
             return;
         }
-        if let Progress::Working(work, runtime) = mem::replace(&mut self.0, Progress::Ready(None)) {
+        if let Progress::Working(work, runtime) = self.take() {
             // Where that panics, outside of a runtime that needs its context, it ends as if the process had.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(runtime.spawn(Box::pin(work.map(drop))))));
         }

@@ -123,6 +123,10 @@ async fn a_commit_is_done_before_it_is_polled() {
     drop(Session::commit(&session, Finish::Keep));
     assert_eq!(site.n(&ticket).await, Some(2));
 
+    assert!(Session::commit(&site.open(&ticket), Finish::Keep).report().is_some(), "nobody asked for it");
+    let session = site.open(&ticket);
+    assert_eq!(session.get::<u64>("n").await.unwrap(), Some(2));
+    assert!(Session::commit(&session, Finish::Keep).report().is_some(), "it was only read");
     let session = site.open(&ticket);
     session.update("n", add_one).await.unwrap();
     let mut commit = Session::commit(&session, Finish::Keep);
@@ -145,7 +149,9 @@ async fn a_conflict_is_counted_once_and_done_again() {
     other.update("n", add_one).await.unwrap();
     Session::commit(&one, Finish::Keep).await.result().unwrap();
     let (counted, asked) = (site.replaces(), site.store.asked.load(Ordering::Relaxed));
-    let report = Session::commit(&other, Finish::Keep).await;
+    let commit = Session::commit(&other, Finish::Keep);
+    assert!(commit.report().is_none(), "it takes turns");
+    let report = commit.await;
     report.result().unwrap();
     assert_eq!(report.ops().to_string(), "load,replace,replace");
     // The one that conflicts is asked for twice.

@@ -149,8 +149,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             find: "        let end = loaded.destroy.then_some(End::NothingToEnd);
         return",
             replace: "        let end = loaded.destroy.then_some(End::NothingToEnd);
-        let line = crate::step::CookieLine { line: shell.policy.removal.clone(), more: Vec::new(), removes: true };
-        shell.owed = end.map(|_| line);
+        let line = crate::verdict::CookieLine { line: shell.policy.removal.clone(), more: Vec::new(), removes: true };
+        shell.verdict.owed = end.map(|_| line);
         return",
         },
         bounds: &[],
@@ -162,11 +162,11 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         rule: "lost sends no removal cookie: the cookie jar may hold a newer ticket of the same name",
         edit: Edit {
             file: PROTOCOL,
-            find: "            self.shell.events.push(Event::Lost);
+            find: "            self.shell.verdict.events.push(Event::Lost);
         }
         if let",
             replace: "            let line = self.shell.policy.removal.clone();
-            self.shell.owed = Some(crate::step::CookieLine { line, more: Vec::new(), removes: true });
+            self.shell.verdict.owed = Some(crate::verdict::CookieLine { line, more: Vec::new(), removes: true });
         }
         if let",
         },
@@ -182,7 +182,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             find: "        self.job.end = Some(End::Failed);
 ",
             replace: "        self.job.end = Some(End::Failed);
-        self.shell.owed = Some(crate::step::CookieLine { line: self.shell.policy.removal.clone(), more: Vec::new(), removes: true });
+        self.shell.verdict.owed = Some(crate::verdict::CookieLine { line: self.shell.policy.removal.clone(), more: Vec::new(), removes: true });
 ",
         },
         bounds: &[],
@@ -199,8 +199,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
 ",
             replace: "    loaded.drop_edits();
     let end = loaded.destroy.then_some(end);
-    let line = crate::step::CookieLine { line: shell.policy.removal.clone(), more: Vec::new(), removes: true };
-    shell.owed = end.map(|_| line);
+    let line = crate::verdict::CookieLine { line: shell.policy.removal.clone(), more: Vec::new(), removes: true };
+    shell.verdict.owed = end.map(|_| line);
     end
 ",
         },

@@ -13,9 +13,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edit: Edit {
             file: CHANGE,
             find: "                self.ask(op, State::Creating(fresh))",
-            replace: "                let owed = Some(crate::step::CookieLine { line: fresh.line.clone(), more: Vec::new(), removes: false });
+            replace: "                let owed = Some(crate::verdict::CookieLine { line: fresh.line.clone(), more: Vec::new(), removes: false });
                 let mut commit = self;
-                commit.shell.owed = owed;
+                commit.shell.verdict.owed = owed;
                 commit.ask(op, State::Creating(fresh))",
         },
         bounds: &[],
@@ -42,7 +42,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             file: CHANGE,
             find: "        self.shell.owe(&fresh.key, fresh.line);
         let Draft",
-            replace: "        if !self.shell.events.iter().any(|event| event == Event::ReusedEnded) {
+            replace: "        if !self.shell.verdict.events.iter().any(|event| event == Event::ReusedEnded) {
             self.shell.owe(&fresh.key, fresh.line);
         }
         let Draft",

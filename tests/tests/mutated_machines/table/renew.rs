@@ -16,9 +16,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edit: Edit {
             file: EXCHANGE,
             find: "                self.ask(op, State::Opening(",
-            replace: "                let owed = Some(crate::step::CookieLine { line: fresh.line.clone(), more: Vec::new(), removes: false });
+            replace: "                let owed = Some(crate::verdict::CookieLine { line: fresh.line.clone(), more: Vec::new(), removes: false });
                 let mut commit = self;
-                commit.shell.owed = owed;
+                commit.shell.verdict.owed = owed;
                 commit.ask(op, State::Opening(",
         },
         bounds: &[],
