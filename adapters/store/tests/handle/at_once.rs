@@ -191,7 +191,11 @@ async fn a_store_that_breaks_interrupts_that_request_alone() {
     let session = site.open(&ticket);
     session.update("n", add_one).await.unwrap();
     site.store.breaks.store(true, Ordering::Relaxed);
-    assert!(matches!(Session::commit(&session, Finish::Keep).await.result(), Err(SessionError::Interrupted)));
+    let report = Session::commit(&session, Finish::Keep).await;
+    assert!(matches!(report.result(), Err(SessionError::Interrupted)));
+    // Nobody knows what was noticed; the session was asked for all the same.
+    assert!(report.events().is_none());
+    assert!(report.headers().eq([("vary", "Cookie")]));
     assert_eq!(site.n(&ticket).await, Some(1));
 }
 
