@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cloakroom_core::StoreKey;
-use cloakroom_store::{Fault, StoreError};
+use cloakroom_store::{Fault, StoreError, without_keys};
 
 use crate::wire::WireError;
 
@@ -52,14 +52,14 @@ impl Failure {
 
     /// The server does not understand the question. What it makes of the bytes behind it, nobody can tell.
     pub(crate) fn refused(words: &str) -> Self {
-        let words = format!("the server refuses: {words}");
+        let words = format!("the server refuses: {}", without_keys(words));
         Self { is_out_of_step: true, ..Self::unsent(Fault::Refused, &words) }
     }
 
     /// The server cannot. What memcached itself says then, proves that it stored nothing; other words may be those of a
     /// proxy that lost the server while it was at it.
     pub(crate) fn server_error(words: &str) -> Self {
-        let told = format!("the server says: {words}");
+        let told = format!("the server says: {}", without_keys(words));
         match words {
             words if words.to_ascii_lowercase().starts_with("out of memory") => Self::unsent(Fault::Full, &told),
             "object too large for cache" => Self::unsent(Fault::Refused, &told),
@@ -126,6 +126,12 @@ mod tests {
         let key = StoreKey::new("cloakroom:secret").unwrap();
         let error = Failure::server_error("no cloakroom:secret here").into_error(true, Some(&key));
         assert!(!format!("{error:?} {:?}", error.source()).contains("secret"), "{error:?}");
+        // Nor one that nobody asked for.
+        let other = "cloakroom:0123456789abcdef0123456789abcdef";
+        for failure in [Failure::server_error(other), Failure::refused(other)] {
+            let error = failure.into_error(true, Some(&key));
+            assert!(!format!("{error:?} {:?}", error.source()).contains("cloakroom"), "{error:?}");
+        }
         let long = Failure::refused(&"ä".repeat(MAX_WORDS));
         assert!((MAX_WORDS..MAX_WORDS + 2).contains(&long.words.len()), "{}", long.words.len());
     }

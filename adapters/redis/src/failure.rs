@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use cloakroom_core::StoreKey;
-use cloakroom_store::{Fault, StoreError};
+use cloakroom_store::{Fault, StoreError, without_keys};
 use redis::{RedisError, ServerError};
 
 /// The longest words of a server that are passed on, in bytes.
@@ -172,6 +172,8 @@ fn words_of(code: &str, detail: &str) -> String {
         }
     }
     words.push_str(rest);
+    // Before they are cut off: a part of a key is one.
+    let mut words = without_keys(&words);
     let end = words.char_indices().map(|(start, _)| start).find(|&start| start >= MAX_WORDS).unwrap_or(words.len());
     words.truncate(end);
     words.trim_end().to_owned()
@@ -199,6 +201,11 @@ mod tests {
         assert_eq!(words_of("MISCONF", "but it's unable"), "MISCONF but it's unable");
         assert_eq!(words_of("OOM", "command not allowed"), "OOM command not allowed");
         assert_eq!(words_of("WEIRD", ""), "WEIRD");
+        // A key that nobody asked for, as the code too, and at the end of what is kept.
+        let key = "cloakroom:0123456789abcdef0123456789abcdef";
+        assert_eq!(words_of(key, &format!("is not {key}")), ".. is not ..");
+        let said = words_of("ERR", &format!("{}{key}", "no such key: ".repeat(MAX_WORDS / 13)));
+        assert!(said.len() <= MAX_WORDS && !said.contains("cloakroom"), "{said}");
     }
 
     /// Reads an error reply as a connection does.

@@ -123,10 +123,15 @@ impl Link {
             let made = link.open_in_time().await;
             link.settle(made, pause, number)
         });
-        let link = self.clone();
+        // The link keeps the attempt.
+        let link = Arc::downgrade(self);
         async move {
             made.await.unwrap_or_else(|interrupted| {
-                link.settle(Err(Failure::unsent(Fault::Internal, &interrupted.to_string())), pause, number)
+                let failure = Failure::unsent(Fault::Internal, &interrupted.to_string());
+                match link.upgrade() {
+                    Some(link) => link.settle(Err(failure), pause, number),
+                    None => Err(failure),
+                }
             })
         }
         .boxed()

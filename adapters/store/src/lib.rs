@@ -48,6 +48,7 @@ mod sessions;
 mod store;
 mod turns;
 mod users;
+mod words;
 
 pub use self::{
     cookie_only::CookieOnly,
@@ -64,4 +65,5 @@ pub use self::{
     sessions::{Sessions, SessionsBuilder, StoreFailure},
     store::{Created, DynStore, Removed, Store, Written},
     users::UserSessions,
+    words::without_keys,
 };
