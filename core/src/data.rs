@@ -8,9 +8,9 @@ use serde::{
     ser::{SerializeMap, Serializer},
 };
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 use crate::{
-    data_key::DataKey,
     json::{Json, is_same},
     value::Value,
     wire::{
@@ -25,7 +25,7 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct Data {
     base: Base,
-    changed: BTreeMap<DataKey, Option<Json>>,
+    changed: BTreeMap<SmolStr, Option<Json>>,
 }
 
 impl Data {
@@ -64,15 +64,11 @@ impl Data {
 
     /// Returns the JSON text of a value.
     pub fn raw(&self, key: &str) -> Option<&str> {
-        self.raw_text(key.as_bytes())
-    }
-
-    pub(crate) fn raw_text(&self, key: &[u8]) -> Option<&str> {
         // It was seen to be UTF-8 when it was read.
         str::from_utf8(self.raw_bytes(key)?).ok()
     }
 
-    pub(crate) fn raw_bytes(&self, key: &[u8]) -> Option<&[u8]> {
+    pub(crate) fn raw_bytes(&self, key: &str) -> Option<&[u8]> {
         match self.changed.get(key) {
             Some(change) => change.as_ref().map(|json| json.as_str().as_bytes()),
             None => self.base.get(key),
@@ -81,21 +77,17 @@ impl Data {
 
     /// Sets a value.
     pub fn set(&mut self, key: &str, value: Json) {
-        self.set_key(DataKey::new(key), value);
+        self.set_key(SmolStr::new(key), value);
     }
 
-    pub(crate) fn set_key(&mut self, key: DataKey, value: Json) {
+    pub(crate) fn set_key(&mut self, key: SmolStr, value: Json) {
         self.changed.insert(key, Some(value));
     }
 
     /// Removes a value.
     pub fn remove(&mut self, key: &str) {
-        self.remove_key(&DataKey::new(key));
-    }
-
-    pub(crate) fn remove_key(&mut self, key: &DataKey) {
         if self.base.find(key.as_bytes()).is_some() {
-            self.changed.insert(key.clone(), None);
+            self.changed.insert(SmolStr::new(key), None);
         } else {
             self.changed.remove(key);
         }
@@ -104,7 +96,7 @@ impl Data {
     /// Removes all values.
     pub fn clear(&mut self) {
         let keys = self.base.iter().filter_map(|(key, _)| str::from_utf8(key).ok());
-        self.changed = keys.map(|key| (DataKey::new(key), None)).collect();
+        self.changed = keys.map(|key| (SmolStr::new(key), None)).collect();
     }
 
     /// Goes back to what was loaded.
@@ -185,7 +177,7 @@ impl Data {
 
     /// Tells whether a value differs from what was loaded, as JSON.
     pub fn is_changed(&self) -> bool {
-        self.changed.iter().any(|(key, change)| match (self.base.get(key.as_bytes()), change) {
+        self.changed.iter().any(|(key, change)| match (self.base.get(key), change) {
             (Some(old), Some(new)) => !is_same(old, new.as_str().as_bytes(), 32),
             _ => true,
         })
@@ -219,8 +211,8 @@ struct Base {
 }
 
 impl Base {
-    fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        Some(self.find(key)?.value.of(self.bytes()))
+    fn get(&self, key: &str) -> Option<&[u8]> {
+        Some(self.find(key.as_bytes())?.value.of(self.bytes()))
     }
 
     fn find(&self, key: &[u8]) -> Option<&Slot> {

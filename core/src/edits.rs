@@ -4,10 +4,10 @@ use core::{error::Error, fmt};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value as Tree};
+use smol_str::SmolStr;
 
 use crate::{
     data::Data,
-    data_key::DataKey,
     json::Json,
     limits::{MAX_DATA_KEY, MAX_EDITS, MAX_PRINCIPAL},
 };
@@ -20,14 +20,14 @@ pub(crate) type WholeFn = Box<dyn FnMut(&mut Data) -> Result<(), ReplayError> + 
 /// One edit, with all that is needed to do it again.
 pub(crate) enum Edit {
     Clear,
-    Insert(DataKey, Json),
-    Remove(DataKey),
-    Update(DataKey, UpdateFn),
+    Insert(SmolStr, Json),
+    Remove(SmolStr),
+    Update(SmolStr, UpdateFn),
     Whole(WholeFn),
 }
 
 impl Edit {
-    fn key(&self) -> Option<&DataKey> {
+    fn key(&self) -> Option<&SmolStr> {
         match self {
             Self::Insert(key, _) | Self::Remove(key) | Self::Update(key, _) => Some(key),
             Self::Clear | Self::Whole(_) => None,
@@ -38,9 +38,9 @@ impl Edit {
         match self {
             Self::Clear => data.clear(),
             Self::Insert(key, value) => data.set_key(key.clone(), value.clone()),
-            Self::Remove(key) => data.remove_key(key),
+            Self::Remove(key) => data.remove(key),
             Self::Update(key, f) => {
-                let value = f(data.raw_text(key.as_bytes()))?;
+                let value = f(data.raw(key))?;
                 data.set_key(key.clone(), value);
             }
             Self::Whole(f) => f(data)?,
@@ -83,7 +83,7 @@ impl Edits {
         first: Json,
         data: &mut Data,
     ) -> Result<(), EditError> {
-        let key = DataKey::new(key);
+        let key = SmolStr::new(key);
         let edit = Edit::Update(key.clone(), f);
         self.check(&edit)?;
         data.set_key(key, first);

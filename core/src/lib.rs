@@ -99,7 +99,6 @@ mod binding;
 pub mod cookie;
 mod csrf;
 mod data;
-mod data_key;
 mod edits;
 mod engine;
 mod entropy;

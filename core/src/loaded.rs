@@ -4,10 +4,10 @@ use core::{fmt, time::Duration};
 use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
+use smol_str::SmolStr;
 
 use crate::{
     data::Data,
-    data_key::DataKey,
     edits::{Edit, EditError, Edits, ReplayError, UpdateFn, difference, whole_from},
     engine::Policy,
     entropy::Entropy,
@@ -76,7 +76,7 @@ impl Loaded {
     ///
     /// [`EditError`] when the key is too long, or the record unreadable.
     pub fn insert_text(&mut self, key: &str, value: Json) -> Result<(), EditError> {
-        self.edit(Edit::Insert(DataKey::new(key), value))
+        self.edit(Edit::Insert(SmolStr::new(key), value))
     }
 
     /// Removes a value. Returns whether there was one.
@@ -85,8 +85,8 @@ impl Loaded {
     ///
     /// [`EditError`] when the key is too long or the record unreadable.
     pub fn remove(&mut self, key: &str) -> Result<bool, EditError> {
-        let was_there = self.data.raw_bytes(key.as_bytes()).is_some();
-        self.edit(Edit::Remove(DataKey::new(key)))?;
+        let was_there = self.data.raw_bytes(key).is_some();
+        self.edit(Edit::Remove(SmolStr::new(key)))?;
         Ok(was_there)
     }
 
@@ -146,7 +146,7 @@ impl Loaded {
     ///
     /// [`EditError`], also what `f` returns.
     pub fn update_text(&mut self, key: &str, f: UpdateFn) -> Result<(), EditError> {
-        self.edit(Edit::Update(DataKey::new(key), f))
+        self.edit(Edit::Update(SmolStr::new(key), f))
     }
 
     /// Returns a value.
@@ -156,7 +156,7 @@ impl Loaded {
     /// [`EditError::Replay`] when the value is no `T`, [`EditError::Undecodable`] when the record is unreadable.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, EditError> {
         self.check_readable()?;
-        Ok(self.data.raw_bytes(key.as_bytes()).map(Json::read_bytes).transpose()?)
+        Ok(self.data.raw_bytes(key).map(Json::read_bytes).transpose()?)
     }
 
     /// Returns all values as JSON, ordered by key.
@@ -189,8 +189,8 @@ impl Loaded {
     pub fn set_whole<T: Serialize + DeserializeOwned + Default>(&mut self, whole: &T) -> Result<(), EditError> {
         for (key, value) in difference(&self.whole::<T>()?, whole)? {
             self.edit(match value {
-                Some(value) => Edit::Insert(DataKey::new(&key), value),
-                None => Edit::Remove(DataKey::new(&key)),
+                Some(value) => Edit::Insert(SmolStr::new(&key), value),
+                None => Edit::Remove(SmolStr::new(&key)),
             })?;
         }
         Ok(())
