@@ -64,8 +64,11 @@ impl Data {
 
     /// Returns the JSON text of a value.
     pub fn raw(&self, key: &str) -> Option<&str> {
-        // It was seen to be UTF-8 when it was read.
-        str::from_utf8(self.raw_bytes(key)?).ok()
+        match self.changed.get(key) {
+            Some(change) => change.as_ref().map(Json::as_str),
+            // It was seen to be UTF-8 when it was read.
+            None => str::from_utf8(self.base.get(key)?).ok(),
+        }
     }
 
     pub(crate) fn raw_bytes(&self, key: &str) -> Option<&[u8]> {

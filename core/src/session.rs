@@ -165,12 +165,12 @@ impl Session {
     ///
     /// The session stays as it was. Where it goes on, a later verdict has these events as well: count those of the last one.
     pub fn settled(&self, now: UnixTime) -> Option<Verdict> {
-        let Verdict { accessed, events, ref owed, .. } = self.shell.verdict;
         let is_at_rest = match &self.state {
             State::Ready(loaded) => needs_nothing(&self.shell, loaded, now),
             State::Admitting(_) | State::Unopened(_) => true,
         };
-        (is_at_rest && owed.is_none()).then_some(Verdict { accessed, end: None, error: None, events, owed: None })
+        let Verdict { accessed, events, owed, .. } = &self.shell.verdict;
+        (is_at_rest && owed.is_none()).then(|| Verdict { accessed: *accessed, events: *events, ..Verdict::default() })
     }
 
     /// Drops the edits, a rotation and a lifetime that were asked for, but never an end: for a request that failed.

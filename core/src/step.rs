@@ -91,7 +91,7 @@ pub struct Done(Settled);
 
 #[allow(clippy::large_enum_variant, reason = "an untouched request must not allocate")]
 enum Settled {
-    /// There was nothing to do for it.
+    /// It goes on as it is: nothing was asked of the store.
     AsItWas(Session),
     Committed(Box<Commit>, After),
 }

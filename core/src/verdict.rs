@@ -75,7 +75,7 @@ impl fmt::Debug for Verdict {
             .field("end", &self.end)
             .field("cookie", &self.cookie())
             .field("events", &self.events)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -26,9 +26,9 @@ fn a_store_is_dropped_whose_runtime_ended() {
         ("http", |runtime| Box::new(HttpStore::lazy("http://127.0.0.1:1000", runtime).unwrap())),
     ];
     // Before the connection, while it waits for a first answer, between two attempts, and after the deadline.
-    let times = [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(10), Duration::from_millis(1020)];
+    let times = [0, 1, 10, 1020, 10_000].map(Duration::from_millis);
     for (name, make) in stores {
-        for time in times.into_iter().chain([Duration::from_secs(10)]) {
+        for time in times {
             let sim = Sim::new(7);
             let runtime = Arc::new(sim.runtime());
             let silent = sim.listen(&Endpoint::Tcp("127.0.0.1:1000".parse().unwrap())).unwrap();

@@ -159,7 +159,7 @@ fn the_sessions_of_a_user_are_listed_newest_first() {
         (file.says(&["list", "--user", "alice"]).as_str(), file.json(&["list", "--user", "alice"])),
         ("no sessions\n", json!([]))
     );
-    // By a clock that ticks when a session was seen.
+    // When a session was seen is told by a clock that ticks.
     let before = SystemTime::now() - Duration::from_millis(20);
     let old = file.login_to(engine(), &"alice", Login::new(), HOUR);
     let new = file.login(&"alice", "Firefox on Linux");

@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use cloakroom_core::StoreKey;
-use cloakroom_store::{Fault, StoreError, without_keys};
+use cloakroom_store::{Fault, StoreError};
 
 use crate::wire::WireError;
-
-/// The longest words of a server that are passed on, in bytes.
-const MAX_WORDS: usize = 200;
 
 /// Why a request has no answer that counts.
 #[derive(Clone, Debug)]
@@ -20,13 +17,22 @@ pub(crate) struct Failure {
     pub(crate) is_sent: bool,
     /// Whether whoever is there is out of step with us, so that no further answer can be trusted.
     pub(crate) is_out_of_step: bool,
+    /// Whether the words are the server's.
+    pub(crate) is_of_server: bool,
     pub(crate) words: Arc<str>,
 }
 
 impl Failure {
     /// The request never left, or was refused.
     pub(crate) fn unsent(fault: Fault, words: &str) -> Self {
-        Self { fault, is_broken: false, is_sent: false, is_out_of_step: false, words: cut(words).into() }
+        Self {
+            fault,
+            is_broken: false,
+            is_sent: false,
+            is_out_of_step: false,
+            is_of_server: false,
+            words: words.into(),
+        }
     }
 
     /// The request may have arrived.
@@ -52,19 +58,20 @@ impl Failure {
 
     /// The server does not understand the question. What it makes of the bytes behind it, nobody can tell.
     pub(crate) fn refused(words: &str) -> Self {
-        let words = format!("the server refuses: {}", without_keys(words));
-        Self { is_out_of_step: true, ..Self::unsent(Fault::Refused, &words) }
+        let words = format!("the server refuses: {words}");
+        Self { is_out_of_step: true, is_of_server: true, ..Self::unsent(Fault::Refused, &words) }
     }
 
     /// The server cannot. What memcached itself says then, proves that it stored nothing; other words may be those of a
     /// proxy that lost the server while it was at it.
     pub(crate) fn server_error(words: &str) -> Self {
-        let told = format!("the server says: {}", without_keys(words));
-        match words {
+        let told = format!("the server says: {words}");
+        let failure = match words {
             words if words.to_ascii_lowercase().starts_with("out of memory") => Self::unsent(Fault::Full, &told),
             "object too large for cache" => Self::unsent(Fault::Refused, &told),
             _ => Self::sent(Fault::Unavailable, &told),
-        }
+        };
+        Self { is_of_server: true, ..failure }
     }
 
     /// The value is larger than what the server takes.
@@ -86,15 +93,11 @@ impl Failure {
             false => StoreError::failed(self.fault),
             true => StoreError::unknown(self.fault),
         };
-        match key.is_some_and(|key| self.words.contains(key.as_str())) {
-            true => error.with_source("the server's words name the key"),
+        match self.is_of_server {
+            true => error.with_server_words(&self.words, key.as_slice()),
             false => error.with_source(&*self.words),
         }
     }
-}
-
-fn cut(words: &str) -> &str {
-    &words[..words.ceil_char_boundary(MAX_WORDS)]
 }
 
 #[cfg(test)]
@@ -104,7 +107,7 @@ mod tests {
     use cloakroom_core::StoreKey;
     use cloakroom_store::Fault;
 
-    use super::{Failure, MAX_WORDS};
+    use super::Failure;
 
     #[test]
     fn only_what_memcached_says_itself_proves_that_nothing_happened() {
@@ -122,18 +125,17 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_no_key_and_has_a_bound() {
-        let key = StoreKey::new("cloakroom:secret").unwrap();
-        let error = Failure::server_error("no cloakroom:secret here").into_error(true, Some(&key));
-        assert!(!format!("{error:?} {:?}", error.source()).contains("secret"), "{error:?}");
-        // Nor one that nobody asked for.
-        let other = "cloakroom:0123456789abcdef0123456789abcdef";
-        for failure in [Failure::server_error(other), Failure::refused(other)] {
-            let error = failure.into_error(true, Some(&key));
-            assert!(!format!("{error:?} {:?}", error.source()).contains("cloakroom"), "{error:?}");
+    fn an_error_names_no_key() {
+        let key = StoreKey::new("app.Production.1").unwrap();
+        for fail in [Failure::server_error, Failure::refused] {
+            let words = |said: &str| fail(said).into_error(true, Some(&key)).source().unwrap().to_string();
+            assert_eq!(words("no app.Production.1 here"), "the server's words name the key");
+            let said = words("cloakroom:0123456789abcdefABCDEF is none");
+            assert!(said.starts_with("the server ") && said.ends_with(": .. is none"), "{said}");
         }
-        let long = Failure::refused(&"ä".repeat(MAX_WORDS));
-        assert!((MAX_WORDS..MAX_WORDS + 2).contains(&long.words.len()), "{}", long.words.len());
+        // What the store itself says stays as it is.
+        let own = "no connection to cache-0A1B2C3D4E5F6G7H8J9K.example.com was made in time";
+        assert_eq!(Failure::broken(own).into_error(true, Some(&key)).source().unwrap().to_string(), own);
     }
 
     #[test]

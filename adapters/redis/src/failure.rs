@@ -3,11 +3,8 @@
 use std::{io, sync::Arc};
 
 use cloakroom_core::StoreKey;
-use cloakroom_store::{Fault, StoreError, without_keys};
+use cloakroom_store::{Fault, StoreError};
 use redis::{RedisError, ServerError};
-
-/// The longest words of a server that are passed on, in bytes.
-const MAX_WORDS: usize = 200;
 
 /// Why a request has no answer that counts.
 #[derive(Clone, Debug)]
@@ -19,13 +16,22 @@ pub(crate) struct Failure {
     pub(crate) is_sent: bool,
     /// Whether the server does not know the script that was called.
     pub(crate) is_unknown_script: bool,
+    /// Whether the words are the server's.
+    is_of_server: bool,
     words: Arc<str>,
 }
 
 impl Failure {
     /// The request never left, or was refused.
     pub(crate) fn unsent(fault: Fault, words: &str) -> Self {
-        Self { fault, is_broken: false, is_sent: false, is_unknown_script: false, words: words.into() }
+        Self {
+            fault,
+            is_broken: false,
+            is_sent: false,
+            is_unknown_script: false,
+            is_of_server: false,
+            words: words.into(),
+        }
     }
 
     /// The request may have arrived.
@@ -74,7 +80,8 @@ impl Failure {
             },
         };
         let is_unknown_script = code == "NOSCRIPT";
-        Self { is_sent, is_unknown_script, ..Self::unsent(fault, &words_of(error.code(), details)) }
+        let words = format!("{} {details}", error.code());
+        Self { is_sent, is_unknown_script, is_of_server: true, ..Self::unsent(fault, &words) }
     }
 
     /// A connection of the application's broke while it owed the answer, unless the error is one of the server's.
@@ -108,8 +115,8 @@ impl Failure {
             false => StoreError::failed(self.fault),
             true => StoreError::unknown(self.fault),
         };
-        match keys.iter().any(|key| self.words.contains(key.as_str())) {
-            true => error.with_source("the server's words name the key"),
+        match self.is_of_server {
+            true => error.with_server_words(&self.words, keys),
             false => error.with_source(&*self.words),
         }
     }
@@ -153,60 +160,16 @@ fn fault_of(code: &str) -> Option<Fault> {
     })
 }
 
-/// Keeps of an error reply what the server itself says. Some quote the arguments of the command, that is keys and values.
-fn words_of(code: &str, detail: &str) -> String {
-    let mut words = format!("{code} ");
-    let mut rest = detail.split(", with args").next().unwrap_or_default();
-    while let Some(open) = rest.find(['\'', '"', '`']) {
-        let (before, quoted) = rest.split_at(open);
-        words.push_str(before);
-        let mark = &quoted[..1];
-        rest = &quoted[1..];
-        if before.ends_with(char::is_alphanumeric) {
-            // An apostrophe.
-            words.push_str(mark);
-        } else {
-            // What is quoted may have such marks of its own.
-            words.push_str("..");
-            rest = rest.rfind(mark).map_or("", |close| &rest[close + 1..]);
-        }
-    }
-    words.push_str(rest);
-    // Before they are cut off: a part of a key is one.
-    let mut words = without_keys(&words);
-    let end = words.char_indices().map(|(start, _)| start).find(|&start| start >= MAX_WORDS).unwrap_or(words.len());
-    words.truncate(end);
-    words.trim_end().to_owned()
-}
-
 #[cfg(test)]
 #[allow(clippy::panic, reason = "tests")]
 mod tests {
+    use std::error::Error as _;
+
+    use cloakroom_core::StoreKey;
     use cloakroom_store::Fault;
     use redis::Value;
 
-    use super::{Failure, MAX_WORDS, words_of};
-
-    #[test]
-    fn arguments_that_a_server_quotes_are_cut_out() {
-        let said =
-            words_of("ERR", "unknown command 'EVALSHA', with args beginning with: 'a1b2' '1' 'key' '{\"n\":1}' ");
-        assert_eq!(said, "ERR unknown command ..");
-        // The last one may be cut off before its closing mark.
-        let said = words_of("ERR", "unknown command 'EVALSHA', with args beginning with: 'key' 'sec");
-        assert_eq!(said, "ERR unknown command ..");
-        assert_eq!(words_of("ERR", "no such 'key"), "ERR no such ..");
-        assert_eq!(words_of("ERR", "value \"x\" is `y` wrong"), "ERR value .. is .. wrong");
-        assert_eq!(words_of("ERR", "bad 'it's {\"a\": 'b'}' there"), "ERR bad .. there");
-        assert_eq!(words_of("MISCONF", "but it's unable"), "MISCONF but it's unable");
-        assert_eq!(words_of("OOM", "command not allowed"), "OOM command not allowed");
-        assert_eq!(words_of("WEIRD", ""), "WEIRD");
-        // A key that nobody asked for, as the code too, and at the end of what is kept.
-        let key = "cloakroom:0123456789abcdef0123456789abcdef";
-        assert_eq!(words_of(key, &format!("is not {key}")), ".. is not ..");
-        let said = words_of("ERR", &format!("{}{key}", "no such key: ".repeat(MAX_WORDS / 13 - 1)));
-        assert!(said.len() <= MAX_WORDS && !said.contains("cloakroom"), "{said}");
-    }
+    use super::Failure;
 
     /// Reads an error reply as a connection does.
     fn refusal(line: &str) -> Failure {
@@ -247,8 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn words_have_a_bound_between_characters() {
-        let said = words_of("ERR", &"ä".repeat(MAX_WORDS));
-        assert!((MAX_WORDS..MAX_WORDS + 2).contains(&said.len()), "{}", said.len());
+    fn an_error_names_no_key() {
+        let key = StoreKey::new("app.Production.1").unwrap();
+        let words = |line: &str| refusal(line).into_error(true, &[&key]).source().unwrap().to_string();
+        assert_eq!(words("ERR no such key: app.Production.1"), "the server's words name the key");
+        assert_eq!(words("cloakroom:0123456789abcdefABCDEF is none"), ".. is none");
+        // What the store itself says stays as it is.
+        let own = "no connection to redis-0A1B2C3D4E5F6G7H8J9K.example.com was made in time";
+        assert_eq!(Failure::sent(Fault::TimedOut, own).into_error(true, &[&key]).source().unwrap().to_string(), own);
     }
 }

@@ -2,6 +2,10 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
+use cloakroom_core::StoreKey;
+
+use crate::words;
+
 /// Why an operation of a store failed.
 ///
 /// It never carries a key, a value or an id; the source has the store's own words.
@@ -23,11 +27,23 @@ impl StoreError {
         Self { fault, may_have_happened: true, source: None }
     }
 
-    /// Adds the store's own words. They must not name a key, a value or an id.
+    /// Adds the store's own words. They must not name a key, a value or an id; for those of a server see
+    /// [`StoreError::with_server_words`].
     #[must_use = "this returns the changed error"]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
+    }
+
+    /// Adds what a server said, in place of the store's own words: 200 bytes of it, without what it quotes and without keys.
+    ///
+    /// Where it names one of those that were `asked` for, none of its words are kept. For others, `..` stands in place of each
+    /// run of 20 and more letters, digits and `_-:+/=`, and of 8 at the end, where a server may have cut a key off, unless it
+    /// reads as a name of a host or an option: of keys under a [`KeyScheme`](cloakroom_core::KeyScheme) of one's own, those in
+    /// which other characters stand may be left in part.
+    #[must_use = "this returns the changed error"]
+    pub fn with_server_words(self, words: &str, asked: &[&StoreKey]) -> Self {
+        self.with_source(words::of_server(words, asked))
     }
 
     /// Returns whose fault it was.

@@ -65,5 +65,4 @@ pub use self::{
     sessions::{Sessions, SessionsBuilder, StoreFailure},
     store::{Created, DynStore, Removed, Store, Written},
     users::UserSessions,
-    words::without_keys,
 };

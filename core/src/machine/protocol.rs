@@ -403,8 +403,9 @@ impl Commit {
         let held = self.shell.write_held(self.job.now);
         let failure = self.job.failure.take().map_or(Ok(()), |error| Err(*error));
         self.shell.verdict.settle(failure.and(result).and(held), self.job.end);
-        // What the application gave is dropped with the commit, not with its verdict.
+        // What the application gave, and the id, are dropped now, and not with the verdict.
         self.job.edits = Edits::default();
+        (self.job.entry, self.job.recreate, self.job.id) = (None, None, None);
         (self.op, self.asked) = (None, None);
         Step::Done(Done::committed(self, after))
     }

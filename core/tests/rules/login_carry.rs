@@ -1,5 +1,7 @@
 //! What a login takes over from the session before it: what it names, as it stands when that session ends.
 
+use std::sync::Arc;
+
 use cloakroom_core::{
     CommitError, CookieChange, EditError, EndCause, Ended, Entry, Loaded, Login, Nonce, OpKind, ReplayError, limits,
 };
@@ -306,5 +308,21 @@ fn contention_on_a_login_is_bounded() {
         assert_eq!(w.peek(&jar, "n"), Some(10 * i64::from(swings)));
         assert_eq!(w.live(), [w.key(&jar)], "what was made is removed");
         assert!(w.members("ada").is_empty());
+    }
+}
+
+#[test]
+fn what_the_application_gave_is_dropped_with_the_commit() {
+    let given = Arc::new(());
+    let asks: [fn(&mut Loaded); 3] = [|_| (), ada_with_n, Loaded::destroy];
+    for ask in asks {
+        let mut w = World::new();
+        let jar = w.sign_in();
+        let kept = Arc::clone(&given);
+        let done = w.request(&jar, |loaded| {
+            loaded.update("n", move |n: Option<u64>| n.unwrap_or(0) + Arc::strong_count(&kept) as u64).unwrap();
+            ask(loaded);
+        });
+        assert_eq!((done.result(), Arc::strong_count(&given)), (Ok(()), 1));
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Found {
     pub(crate) broken: BTreeMap<String, String>,
 }
 
-/// The copy: one folder and one target folder for all machines, so that a build does little more than what was edited.
+/// A copy: one folder and one target folder for machines one after the other, so that a build does little more than what was edited.
 pub(crate) struct MachineCopy {
     folder: PathBuf,
     /// The core's files as they are.
@@ -52,8 +52,8 @@ pub(crate) struct MachineCopy {
 
 impl MachineCopy {
     /// Makes the copy. What was there before is used again as far as it is the same.
-    pub(crate) fn make() -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutated_machines");
+    pub(crate) fn make(number: usize) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutated_machines").join(number.to_string());
         fs::create_dir_all(&folder).expect("a folder");
         let lock = File::create(folder.join("lock")).expect("a lock file");
         lock.lock().expect("a lock");

@@ -14,7 +14,7 @@ mod table;
 use std::{
     process::ExitCode,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -42,21 +42,37 @@ const NEUTRAL: Edit = Edit {
     replace: "        // An edit that changes nothing.\n        self.job.now = self.job.now.max(now);\n",
 };
 
+/// As many copies as are used at once.
+#[derive(Default)]
+struct Copies {
+    free: Mutex<Vec<MachineCopy>>,
+    made: AtomicUsize,
+}
+
+impl Copies {
+    fn take(&self) -> MachineCopy {
+        let free = self.free().pop();
+        free.unwrap_or_else(|| MachineCopy::make(self.made.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<MachineCopy>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // All machines are built in one folder.
-    arguments.test_threads = Some(1);
-    let copy = Arc::new(Mutex::new(None));
+    let arguments = Arguments::from_args();
+    let copies = Arc::<Copies>::default();
     let stories: Arc<Mutex<Vec<String>>> = Arc::default();
     let tried = Arc::new(AtomicUsize::new(0));
     let mut trials = vec![
-        trial("the_machine_as_it_is_breaks_nothing", &copy, as_it_is),
-        trial("an_edit_that_changes_nothing_breaks_nothing", &copy, neutral),
+        trial("the_machine_as_it_is_breaks_nothing", &copies, as_it_is),
+        trial("an_edit_that_changes_nothing_breaks_nothing", &copies, neutral),
         Trial::test("names_are_unique", names_are_unique),
     ];
     trials.extend(table::all().map(|mutation| {
         let (stories, tried) = (Arc::clone(&stories), Arc::clone(&tried));
-        trial(mutation.name, &copy, move |copy| {
+        trial(mutation.name, &copies, move |copy| {
             tried.fetch_add(1, Ordering::Relaxed);
             let story = breaks(copy, mutation)?;
             stories.lock().unwrap_or_else(PoisonError::into_inner).push(story);
@@ -78,13 +94,15 @@ fn main() -> ExitCode {
 
 fn trial(
     name: &str,
-    copy: &Arc<Mutex<Option<MachineCopy>>>,
+    copies: &Arc<Copies>,
     test: impl FnOnce(&MachineCopy) -> Result<(), String> + Send + 'static,
 ) -> Trial {
-    let copy = Arc::clone(copy);
+    let copies = Arc::clone(copies);
     Trial::test(name, move || {
-        let mut copy = copy.lock().unwrap_or_else(PoisonError::into_inner);
-        test(copy.get_or_insert_with(MachineCopy::make)).map_err(Failed::from)
+        let copy = copies.take();
+        let result = test(&copy);
+        copies.free().push(copy);
+        result.map_err(Failed::from)
     })
 }
 

@@ -122,7 +122,7 @@ fn large(figures: &Figures, goals: &mut Vec<Goal>) {
     for (peer, floor) in [(BYTES, LAYER), ("actix-session", "actix")] {
         for shape in ["64x1k", "1x64k", "1300x40"] {
             let bench = format!("read, {FEW}, {shape}");
-            for metric in ["time", "instructions"] {
+            for metric in ["time", "allocations", "instructions"] {
                 goals.push(Goal {
                     name: format!("read of one key of {shape}: {metric} added, by what {peer} adds"),
                     is: added(figures, &bench, OURS, LAYER, metric) / added(figures, &bench, peer, floor, metric),
