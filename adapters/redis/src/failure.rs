@@ -213,7 +213,7 @@ mod tests {
     fn an_error_names_no_key() {
         let key = StoreKey::new("app.Production.1").unwrap();
         let words = |line: &str| refusal(line).into_error(true, &[&key]).source().unwrap().to_string();
-        assert_eq!(words("ERR no such key: app.Production.1"), "the server's words name the key");
+        assert_eq!(words("ERR no such key: app.Production.1"), "ERR no such key: ..");
         assert_eq!(words("cloakroom:0123456789abcdefABCDEF is none"), ".. is none");
         // What the store itself says stays as it is.
         let own = "no connection to redis-0A1B2C3D4E5F6G7H8J9K.example.com was made in time";

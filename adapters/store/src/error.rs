@@ -37,10 +37,10 @@ impl StoreError {
 
     /// Adds what a server said, in place of the store's own words: 200 bytes of it, without what it quotes and without keys.
     ///
-    /// Where it names one of those that were `asked` for, none of its words are kept. For others, `..` stands in place of each
-    /// run of 20 and more letters, digits and `_-:+/=`, and of 8 at the end, where a server may have cut a key off, unless it
-    /// reads as a name of a host or an option: of keys under a [`KeyScheme`](cloakroom_core::KeyScheme) of one's own, those in
-    /// which other characters stand may be left in part.
+    /// `..` stands in place of those keys that were `asked` for, and of each run of 20 and more letters, digits and `_-:+/=`,
+    /// and of 8 at the end, where a server may have cut a key off, unless it reads as a name of a host or an option. Of keys
+    /// under a [`KeyScheme`](cloakroom_core::KeyScheme) of one's own that nobody asked for, those in which other characters
+    /// stand may be left in part.
     #[must_use = "this returns the changed error"]
     pub fn with_server_words(self, words: &str, asked: &[&StoreKey]) -> Self {
         self.with_source(words::of_server(words, asked))

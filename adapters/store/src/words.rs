@@ -10,13 +10,14 @@ const MAX_WORDS: usize = 200;
 const MIN_KEY: usize = 20;
 /// The same at the end of the words: a server may have cut them off.
 const MIN_PART_OF_KEY: usize = 8;
+/// What stands in place of what was cut out.
+const CUT: &str = "..";
 
 /// Keeps of a server's words what names no key and no value.
 pub(crate) fn of_server(words: &str, asked: &[&StoreKey]) -> String {
-    if asked.iter().any(|key| words.contains(key.as_str())) {
-        return "the server's words name the key".to_owned();
-    }
-    let mut words = without_keys(&without_quotations(words));
+    // First, and whatever they are: of those with quotation marks in them the rest would leave something.
+    let words = asked.iter().fold(words.to_owned(), |words, key| words.replace(key.as_str(), CUT));
+    let mut words = without_keys(&without_quotations(&words));
     words.truncate(words.ceil_char_boundary(MAX_WORDS));
     words.truncate(words.trim_end().len());
     words
@@ -37,7 +38,7 @@ fn without_quotations(words: &str) -> String {
             kept.push_str(mark);
         } else {
             // What is quoted may have such marks of its own.
-            kept.push_str("..");
+            kept.push_str(CUT);
             rest = rest.rfind(mark).map_or("", |close| &rest[close + 1..]);
         }
     }
@@ -55,7 +56,7 @@ fn without_keys(words: &str) -> String {
         let (run, after) = rest.split_at(rest.find(|c| is_of_key(c) != of_key).unwrap_or(rest.len()));
         let min = if after.is_empty() { MIN_PART_OF_KEY } else { MIN_KEY };
         let is_key = of_key && run.len() >= min && !is_address(run) && !run.split(['-', '_', ':']).all(is_word);
-        kept.push_str(if is_key { ".." } else { run });
+        kept.push_str(if is_key { CUT } else { run });
         rest = after;
     }
     kept
@@ -143,11 +144,16 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_was_asked_for_is_told_apart_whatever_it_is() {
-        for key in ["s:1", "App_Production.EU_West_1.k3j4", "it's-'mine'-1"] {
+    fn a_key_that_was_asked_for_is_cut_out_whatever_it_is() {
+        let far = "far. ".repeat(MAX_WORDS / 5);
+        for key in ["n:1", "App_Production.EU_West_1.k3j4", "it's-'mine'-1"] {
             let asked = StoreKey::new(key).unwrap();
-            for said in [format!("no {key} here"), format!("{}{key}", "far. ".repeat(MAX_WORDS / 5))] {
-                assert_eq!(of_server(&said, &[&asked]), "the server's words name the key");
+            for (said, kept) in [
+                (format!("ERR {key} is no key"), "ERR .. is no key"),
+                (format!("ERR unknown command 'GET', with args beginning with: '{key}' "), "ERR unknown command .."),
+                (format!("{far}{key}"), far.trim_end()),
+            ] {
+                assert_eq!(of_server(&said, &[&asked]), kept, "{said}");
             }
         }
     }
