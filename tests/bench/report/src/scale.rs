@@ -11,8 +11,8 @@ use crate::{
 pub(crate) fn measure(programs: &Programs, quick: bool, figures: &mut Figures) -> anyhow::Result<()> {
     let program = programs.path("bench-scale")?;
     let stores = ["memory", "redb", "redis", "redis-durable"];
-    for store in stores {
-        let sizes: &[&str] = match (quick, store) {
+    for store in &stores[..if quick { 3 } else { 4 }] {
+        let sizes: &[&str] = match (quick, *store) {
             (true, "memory") => &["1000", "1000000"],
             (true, _) => &["1000", "20000"],
             (false, "redis-durable") => &["1000", "10000", "100000"],
@@ -26,7 +26,9 @@ pub(crate) fn measure(programs: &Programs, quick: bool, figures: &mut Figures) -
         eprintln!("end of all sessions: {store}");
         figures.add_lines(&output(Command::new(&program).args(["ends", store]).args(sizes))?)?;
     }
-    for sessions in ["1000", "1000000"] {
+    // To fill a million under valgrind takes half a minute.
+    let sizes: &[&str] = if quick { &["1000"] } else { &["1000", "1000000"] };
+    for sessions in sizes {
         eprintln!("instructions of operations in memory: {sessions} sessions");
         let caches = if quick { Caches::Left } else { Caches::Simulated };
         for Counted { label, instructions, misses, .. } in count(&program, &["instructions", sessions], caches)? {
