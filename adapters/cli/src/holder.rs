@@ -2,6 +2,10 @@
 
 use std::{fmt, path::Path};
 
+/// How often the list of locks is looked at.
+#[cfg(target_os = "linux")]
+const LOOKS: u32 = 20;
+
 /// The process that holds the lock of a file, where the system tells it for little.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Holder {
@@ -15,20 +19,21 @@ impl Holder {
     pub(crate) fn of(path: &Path) -> Self {
         use std::{fs, os::unix::fs::MetadataExt as _};
         let Ok(path) = path.canonicalize() else { return Self::Unknown };
-        let (Ok(metadata), Ok(locks)) = (path.metadata(), fs::read_to_string("/proc/locks")) else {
-            return Self::Unknown;
-        };
-        for id in lockers(&locks, metadata.ino()) {
-            // The number of a file is not unique among disks.
-            let has_it = fs::read_dir(format!("/proc/{id}/fd")).is_ok_and(|mut files| {
+        let Ok(metadata) = path.metadata() else { return Self::Unknown };
+        // The number of a file is not unique among disks.
+        let has_it = |id: &u32| {
+            fs::read_dir(format!("/proc/{id}/fd")).is_ok_and(|mut files| {
                 files.any(|file| file.is_ok_and(|file| fs::read_link(file.path()).is_ok_and(|target| target == path)))
-            });
-            if has_it {
-                let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-                return Self::Known { id, name: name.trim().to_owned() };
-            }
-        }
-        Self::Unknown
+            })
+        };
+        // What is locked and let go of elsewhere while the list is read can hide a line of it.
+        let found = (0..LOOKS).find_map(|_| {
+            let locks = fs::read_to_string("/proc/locks").ok()?;
+            lockers(&locks, metadata.ino()).find(has_it)
+        });
+        let Some(id) = found else { return Self::Unknown };
+        let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+        Self::Known { id, name: name.trim().to_owned() }
     }
 
     /// Looks for it.
@@ -62,7 +67,11 @@ fn lockers(locks: &str, file: u64) -> impl Iterator<Item = u32> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::fs::{self, File};
+    use std::{
+        fs::{self, File},
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
 
     use super::{Holder, lockers};
 
@@ -83,5 +92,26 @@ mod tests {
         let name = fs::read_to_string("/proc/self/comm").unwrap().trim().to_owned();
         assert_eq!(Holder::of(&path), Holder::Known { id: std::process::id(), name });
         assert_eq!(Holder::of(&folder.path().join("none")), Holder::Unknown);
+    }
+    #[test]
+    fn locks_that_come_and_go_hide_no_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let file = File::create(&path).unwrap();
+        let others: Vec<File> = (0..40).map(|at| File::create(folder.path().join(at.to_string())).unwrap()).collect();
+        file.try_lock().unwrap();
+        let is_over = AtomicBool::new(false);
+        let missed = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    others.iter().for_each(|other| other.try_lock().unwrap());
+                    others.iter().for_each(|other| other.unlock().unwrap());
+                }
+            });
+            let missed = (0..1_000).filter(|_| Holder::of(&path) == Holder::Unknown).count();
+            is_over.store(true, Ordering::Relaxed);
+            missed
+        });
+        assert_eq!(missed, 0);
     }
 }
